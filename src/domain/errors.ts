@@ -1,0 +1,88 @@
+/**
+ * Every error that a user can meet, by its stable code. A code is never reused for something else.
+ * The line says what happened in general; the error's own message says what happened this time.
+ */
+export const ERROR_CODES = {
+  // wrong use
+  'usage.invalid': 'The command line is not right.',
+  'usage.not-found': 'A file or folder that was named does not exist or cannot be read.',
+  // pictures and cameras
+  'image.unreadable': 'The bytes are not a picture that can be decoded.',
+  'image.too-large': 'The picture has more bytes or pixels than are allowed.',
+  'source.invalid': 'The source URI is not of a form that faced knows.',
+  'source.open-failed': 'The camera, stream or file could not be opened.',
+  'source.frozen': 'The camera gave no frame for too long.',
+  'native.missing': 'The OpenCV addon is not built.',
+  // models
+  'model.unknown': 'No card describes this model.',
+  'model.missing': 'The card is there, the model file is not.',
+  'model.card-invalid': 'The model card has mistakes.',
+  'model.mismatch': 'The model file is not what its card says (hash, inputs or outputs).',
+  'model.fetch-failed': 'The model could not be fetched.',
+  'model.run-failed': 'The model could not be run.',
+  'space.mismatch': 'Embeddings of different spaces cannot be compared.',
+  // gallery
+  'gallery.locked': 'Another process has this state directory.',
+  'gallery.corrupt': 'The database is damaged or not ours.',
+  'gallery.newer': 'The database was written by a newer version of faced.',
+  'gallery.disk-full': 'The disk is full; nothing was changed.',
+  'gallery.read-only': 'The database cannot be written.',
+  'gallery.key-wrong': 'The key does not open this gallery.',
+  'gallery.closed': 'The gallery is closed.',
+  'gallery.invalid-name': 'The name cannot be used.',
+  'gallery.not-found': 'No such person or sample.',
+  'gallery.failed': 'SQLite refused for another reason, which the message names.',
+  // enrolment
+  'enroll.no-face': 'No face was found.',
+  'enroll.several-faces': 'More than one face was found.',
+  'enroll.poor': 'The face is not good enough to learn from.',
+  // configuration
+  'config.invalid': 'The configuration has mistakes; each is listed with its path.',
+  'config.unreadable': 'The configuration file cannot be read.',
+  'promise.unmeasured': 'No measurement supports the promise for this gallery.',
+  // MQTT
+  'mqtt.refused': 'A command was refused.',
+  'mqtt.invalid': 'A message does not fit its schema.',
+  'mqtt.connect-failed': 'The broker could not be reached or refused us.',
+  // processes
+  'rpc.closed': 'The worker ended before it answered.',
+  'rpc.timeout': 'The worker did not answer in time.',
+  'vision.crashed': 'The vision process ended unexpectedly and is started again.',
+  busy: 'Too much is waiting already; try again later.',
+  internal: 'A defect in faced; please report it.',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An error for people: what happened, its stable code, and what to do about it. */
+export class FacedError extends Error {
+  override readonly name = 'FacedError';
+  readonly code: ErrorCode;
+  /** What to do about it, as a sentence. */
+  readonly fix: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { fix?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.fix = options.fix;
+  }
+
+  /** The error as plain data, to cross a thread, a process or a socket. */
+  toJSON(): { code: ErrorCode; message: string; fix?: string } {
+    return { code: this.code, message: this.message, ...(this.fix === undefined ? {} : { fix: this.fix }) };
+  }
+
+  /** Any thrown value as a FacedError; what is not one already becomes `internal`. */
+  static from(thrown: unknown): FacedError {
+    if (thrown instanceof FacedError) return thrown;
+    if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'message' in thrown) {
+      const { code, message } = thrown;
+      if (typeof code === 'string' && code in ERROR_CODES) {
+        const fix = 'fix' in thrown && typeof thrown.fix === 'string' ? { fix: thrown.fix } : {};
+        return new FacedError(code as ErrorCode, String(message), { ...fix, cause: thrown });
+      }
+    }
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return new FacedError('internal', message, { cause: thrown });
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * What the pipeline and the compositions need of the rooms around them. The consumer owns the interface:
+ * a new camera, backend, store or broker implements one of these and is chosen in a composition root.
+ */
+import type { Decision } from '../domain/decision.js';
+import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
+import type { RecognitionEvent } from '../domain/event.js';
+import type { AlignedFace, Face, FaceQuality, PoorReason } from '../domain/face.js';
+import type { Frame, Image, Instant } from '../domain/frame.js';
+import type { Match, Person, PersonRef } from '../domain/person.js';
+
+// ---- camera ------------------------------------------------------------------------------------
+
+export interface SourceStats {
+  readonly state: 'opening' | 'open' | 'waiting' | 'ended' | 'stopped';
+  /** Frames that the device delivered. */
+  readonly received: number;
+  /** Frames that were delivered and overwritten before anybody asked: newest frame wins. */
+  readonly dropped: number;
+  /** How often the source had to be opened again. */
+  readonly reopened: number;
+  /** Why the source is not open, for people. */
+  readonly problem: string | null;
+}
+
+/** Where frames come from. It never throws for a camera's sake: it waits, opens again and says so once. */
+export interface FrameSource {
+  readonly camera: string;
+  /** Begin opening; returns at once (a silent camera must not hold up the start). Rejects only when it can never work (bad path, bad folder). */
+  start(signal: AbortSignal): Promise<void>;
+  /**
+   * The newest frame that was not given before, when there is one. Resolves to null when the source has ended
+   * (end of a file, or stopped). The frame's bytes are valid until the next call.
+   */
+  next(): Promise<Frame | null>;
+  stop(): Promise<void>;
+  stats(): SourceStats;
+}
+
+// ---- inference ---------------------------------------------------------------------------------
+
+/** Any number of faces with their five points. `minSize`: faces with a shorter side below it (pixels) are left out. */
+export interface FaceDetector {
+  detect(image: Image, options?: { minSize?: number }): Promise<Face[]>;
+}
+
+export interface FaceEmbedder {
+  readonly model: string;
+  readonly space: EmbeddingSpace;
+  /** One embedding for each face, in order; several faces may share a run. */
+  embed(faces: readonly AlignedFace[]): Promise<Embedding[]>;
+}
+
+export interface LivenessScorer {
+  /** 0 (a picture) to 1 (alive) for one face of an image. */
+  score(image: Image, face: Face): Promise<number>;
+}
+
+// ---- from the vision worker to main: small messages only ------------------------------------------
+
+/** A look at one tracked face that was worth judging. */
+export interface Sighting {
+  readonly camera: string;
+  /** ULID of the track: one person in view over many frames. */
+  readonly track: string;
+  /** When the frame of the shot was captured. */
+  readonly capturedAt: Instant;
+  readonly box: readonly [number, number, number, number];
+  readonly frame: readonly [number, number];
+  readonly quality: FaceQuality;
+  /** Null when no shot was good enough to embed; then `poor` says why. */
+  readonly embedding: Embedding | null;
+  readonly poor: PoorReason | null;
+  readonly liveness: number | null;
+  /** True on the last sighting of a track: nothing better will come. A still has exactly one sighting, which is final. */
+  readonly final: boolean;
+}
+
+export interface StageTimes {
+  /** Stage name (motion, detect, track, align, embed, liveness, frame) to total milliseconds and count since the last beat. */
+  readonly [stage: string]: { readonly totalMs: number; readonly count: number; readonly maxMs: number };
+}
+
+export interface CameraStats extends SourceStats {
+  readonly camera: string;
+  /** Frames that were looked at, and of those the ones in which the motion gate let the detector sleep. */
+  readonly processed: number;
+  readonly asleep: number;
+}
+
+export interface VisionEvents {
+  sighted: Sighting;
+  /** A track has ended, with or without a sighting; its id will not come again. */
+  trackEnded: { camera: string; track: string };
+  /** Said on change only. */
+  cameraChanged: CameraStats;
+  /** Every source of this worker has ended (files, folders); never sent while a live camera is configured. */
+  sourcesEnded: Record<string, never>;
+  /** A sign of life once a second from the loop itself, with what happened since the last one. */
+  beat: { readonly cameras: readonly CameraStats[]; readonly stages: StageTimes; readonly rssBytes: number };
+  /** The worker ended unexpectedly and is being started again; tracks are gone. */
+  restarted: { reason: string; count: number };
+}
+
+export interface AnalysedFace {
+  readonly face: Face;
+  readonly quality: FaceQuality;
+  /** Null when the face is not good enough; `poor` says why. */
+  readonly embedding: Embedding | null;
+  readonly poor: PoorReason | null;
+  readonly liveness: number | null;
+}
+
+export interface ImageAnalysis {
+  readonly width: number;
+  readonly height: number;
+  readonly faces: readonly AnalysedFace[];
+}
+
+export interface AnalyseOptions {
+  /** Embed faces that are too poor as well (evaluation): `poor` is still said. */
+  readonly embedPoor?: boolean;
+  /** Only the largest face is embedded (evaluation, where a picture is of one person). */
+  readonly largestOnly?: boolean;
+}
+
+/** The vision worker as the rest sees it: a thread or a child process, the same either way. */
+export interface Vision {
+  start(signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  on<Name extends keyof VisionEvents>(
+    name: Name,
+    listener: (payload: VisionEvents[Name]) => void,
+  ): () => void;
+  /** One encoded picture (JPEG, PNG, …) through detection, alignment and embedding. Rejects with `busy` when its bounded queue is full. */
+  analyse(image: Uint8Array, options?: AnalyseOptions): Promise<ImageAnalysis>;
+  /** The camera's newest frame as JPEG; null when it has none. */
+  snapshot(camera: string): Promise<Uint8Array | null>;
+}
+
+// ---- store ---------------------------------------------------------------------------------------
+
+export interface NewSample {
+  readonly embedding: Embedding;
+  readonly quality: FaceQuality;
+}
+
+export interface GalleryCounts {
+  /** Goes up with every change of people or samples. */
+  readonly version: number;
+  readonly people: number;
+  readonly samples: number;
+  /** Samples that belong to another space than the one asked for: they wait for a re-embedding. */
+  readonly otherSpaces: number;
+}
+
+/** A person with all samples, as `people export` writes them. */
+export interface PersonExport extends Person {
+  readonly embeddings: readonly {
+    id: string;
+    space: EmbeddingSpace;
+    vector: Float32Array;
+    quality: FaceQuality;
+    createdAt: number;
+  }[];
+}
+
+/** Messages that wait for the broker, oldest first. */
+export interface OutboxMessage {
+  /** Goes up by one for every message; the order of publication. */
+  readonly seq: number;
+  readonly topic: string;
+  readonly payload: string;
+}
+
+export interface OutboxStats {
+  readonly waiting: number;
+  readonly limit: number;
+  /** Messages dropped since the database was made, because the outbox was full (oldest go first). */
+  readonly dropped: number;
+}
+
+export interface AuditEntry {
+  readonly kind: string;
+  /** Who did it: `cli`, `mqtt`, `http:<account>`, `daemon`. */
+  readonly actor: string;
+  /** Plain JSON data; people by id, never by name. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** SQLite, the search and the outbox, in a worker of their own. Every method may reject with a `gallery.*` error and has then changed nothing. */
+export interface Store {
+  start(signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+
+  people(): Promise<Person[]>;
+  /** The person of this name (exact, after NFC and trimming), made when there is none. */
+  ensurePerson(name: string): Promise<PersonRef>;
+  renamePerson(id: string, name: string): Promise<void>;
+  /** Removes the person and all samples; a tombstone without a name stays. */
+  removePerson(id: string): Promise<void>;
+  addSamples(personId: string, samples: readonly NewSample[]): Promise<string[]>;
+  exportPeople(ids?: readonly string[]): Promise<PersonExport[]>;
+  /** Joins people of another device: same ids are merged, tombstones win over older people. Answers what was added. */
+  importPeople(people: readonly PersonExport[]): Promise<{ people: number; samples: number }>;
+  counts(space: EmbeddingSpace): Promise<GalleryCounts>;
+
+  /** The nearest person for each embedding, exact over all samples of its space; null where the gallery has none. */
+  search(embeddings: readonly Embedding[]): Promise<(Match | null)[]>;
+
+  /** The event and the messages to publish, in one transaction that outlives a power cut. */
+  recordEvent(
+    event: RecognitionEvent,
+    messages: readonly { topic: string; payload: string }[],
+  ): Promise<void>;
+  events(filter: { limit: number; before?: string }): Promise<RecognitionEvent[]>;
+  outbox(limit: number): Promise<OutboxMessage[]>;
+  acknowledge(upToSeq: number): Promise<void>;
+  outboxStats(): Promise<OutboxStats>;
+
+  /** Appends to the audit table; there is no way to change or remove a row. */
+  audit(entry: AuditEntry): Promise<void>;
+}
+
+// ---- publishing ------------------------------------------------------------------------------------
+
+/** A command that came over MQTT and passed every check of form, freshness and repetition. */
+export type Command =
+  | {
+      readonly kind: 'enroll';
+      readonly id: string;
+      readonly name: string;
+      readonly image: Uint8Array | null;
+      readonly camera: string | null;
+    }
+  | { readonly kind: 'snapshot'; readonly id: string; readonly camera: string };
+
+/** Answers a command; the answer is published as its result. Rejects with a FacedError that is published instead. */
+export type CommandHandler = (command: Command) => Promise<object>;
+
+/** Where a decision about one person in view goes. */
+export interface Judged {
+  readonly decision: Decision;
+  readonly sighting: Sighting;
+}
