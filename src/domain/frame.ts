@@ -30,4 +30,9 @@ export interface Frame extends Image {
   readonly capturedAt: Instant;
   /** True when the picture has nothing to do with the one before it (a folder of images): it is not tracked. */
   readonly still: boolean;
+  /**
+   * Where this picture lies on the clip's own clock, milliseconds, when the clip is read faster (or slower) than it was
+   * filmed. Rules about durations go by it where it is given, by `capturedAt` otherwise.
+   */
+  readonly mediaMs?: number;
 }

@@ -74,6 +74,8 @@ export interface Sighting {
   readonly liveness: number | null;
   /** True on the last sighting of a track: nothing better will come. A still has exactly one sighting, which is final. */
   readonly final: boolean;
+  /** `Frame.mediaMs` of the shot, where the source gives it: rules about durations go by it. */
+  readonly mediaMs?: number;
 }
 
 export interface StageTimes {
@@ -86,12 +88,19 @@ export interface CameraStats extends SourceStats {
   /** Frames that were looked at, and of those the ones in which the motion gate let the detector sleep. */
   readonly processed: number;
   readonly asleep: number;
+  /** Frames whose work failed; the loop went on with the next one. */
+  readonly failed?: number;
 }
 
 export interface VisionEvents {
   sighted: Sighting;
   /** A track has ended, with or without a sighting; its id will not come again. */
-  trackEnded: { camera: string; track: string };
+  trackEnded: {
+    camera: string;
+    track: string;
+    /** When the face was last seen, on the clock that the camera's sightings go by (`mediaMs`, else monotonic). */
+    lastSeenMs?: number;
+  };
   /** Said on change only. */
   cameraChanged: CameraStats;
   /** Every source of this worker has ended (files, folders); never sent while a live camera is configured. */
