@@ -75,14 +75,14 @@ export class FacedError extends Error {
   /** Any thrown value as a FacedError; what is not one already becomes `internal`. */
   static from(thrown: unknown): FacedError {
     if (thrown instanceof FacedError) return thrown;
-    if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'message' in thrown) {
-      const { code, message } = thrown;
-      if (typeof code === 'string' && code in ERROR_CODES) {
-        const fix = 'fix' in thrown && typeof thrown.fix === 'string' ? { fix: thrown.fix } : {};
-        return new FacedError(code as ErrorCode, String(message), { ...fix, cause: thrown });
-      }
+    const { code, message, fix } = thrown instanceof Object ? (thrown as Record<string, unknown>) : {};
+    const text = typeof message === 'string' ? message : String(thrown);
+    if (typeof code === 'string' && code in ERROR_CODES) {
+      return new FacedError(code as ErrorCode, text, {
+        cause: thrown,
+        ...(typeof fix === 'string' ? { fix } : {}),
+      });
     }
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new FacedError('internal', message, { cause: thrown });
+    return new FacedError('internal', text, { cause: thrown });
   }
 }
