@@ -1,0 +1,36 @@
+// The door between Node and OpenCV: core, imgproc, imgcodecs and videoio alone. Context-aware: every worker that loads it
+// gets its own exports, and nothing here is shared between them but OpenCV itself.
+#include <cstdlib>
+#include <mutex>
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+
+#include "common.h"
+
+namespace {
+
+// Set for the whole process, once, before any stream is opened. What the user has set in the environment stands.
+void quieten() {
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  // FFmpeg writes about every damaged packet to standard error, which is our log: AV_LOG_QUIET.
+  setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);
+  // RTSP over UDP loses packets on a busy Wi-Fi and cannot pass a firewall.
+  setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp", 0);
+  // Every caller is a thread of its own already; a pool under each call doubles the CPU time for little.
+  cv::setNumThreads(1);
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  static std::once_flag once;
+  std::call_once(once, quieten);
+  exports.Set("opencvVersion", CV_VERSION);
+  faced::initImgproc(exports);
+  faced::initCodec(exports);
+  faced::initCapture(exports);
+  faced::initWriter(exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)

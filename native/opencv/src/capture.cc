@@ -1,0 +1,4 @@
+#include "common.h"
+namespace faced {
+void initCapture(Napi::Object) {}
+}  // namespace faced
