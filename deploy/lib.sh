@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# What the scripts of this folder share. Sourced, never run.
+
+step() { printf '\n==> %s\n' "$*"; }
+skip() { printf '==> %s: nothing to do\n' "$*"; }
+die() {
+  printf '\nfaced: %s\n' "$*" >&2
+  exit 1
+}
+
+# The hash of every file below the given paths, names and content.
+hash_of() {
+  find "$@" -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 -r sha256sum | sha256sum | cut -d' ' -f1
+}
+
+# stamped FILE KEY: whether the step that writes this stamp was last done for this key.
+stamped() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "this needs root and there is no sudo. As root, run: $*"
+  fi
+}

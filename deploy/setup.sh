@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Makes a fresh clone ready on Debian 12 or 13 and on Raspberry Pi OS (64-bit): packages, npm, build, models.
+# It can be run again at any time; what is done already is skipped.
+#   --test   also what the tests need
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. deploy/lib.sh
+
+with_tests=no
+for argument in "$@"; do
+  case $argument in
+    --test) with_tests=yes ;;
+    *) die "setup.sh knows --test only, not $argument" ;;
+  esac
+done
+
+missing_packages() {
+  local name
+  sed 's/#.*//' "$@" | while read -r name; do
+    [ -n "$name" ] || continue
+    case $(dpkg-query -W -f='${db:Status-Abbrev}' "$name" 2>/dev/null || true) in
+      ii* | hi*) ;;
+      *) echo "$name" ;;
+    esac
+  done
+}
+
+debian_packages() {
+  command -v dpkg-query >/dev/null || die "this script knows Debian's packages only; see deploy/packages/ for what is needed"
+  local lists=(deploy/packages/runtime.txt deploy/packages/build.txt)
+  if grep -qs 'Raspberry Pi' /proc/device-tree/model; then lists+=(deploy/packages/raspberrypi.txt); fi
+  if [ "$with_tests" = yes ]; then lists+=(deploy/packages/test.txt); fi
+  local missing
+  mapfile -t missing < <(missing_packages "${lists[@]}")
+  if [ "${#missing[@]}" -eq 0 ]; then
+    skip "Debian packages"
+    return
+  fi
+  step "Debian packages: ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "${missing[@]}"
+  # Debian starts the broker when it installs it; the tests start one of their own, and port 1883 is ours.
+  if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
+    as_root systemctl disable --now mosquitto || echo "mosquitto's own service is still running on port 1883"
+  fi
+}
+
+check_node() {
+  local how="Get Node.js 20.17 or later: 'apt install nodejs npm' on Debian 13, or nodejs.org's package for Debian 12 and Raspberry Pi OS."
+  command -v node >/dev/null || die "Node.js is not installed. $how"
+  command -v npm >/dev/null || die "npm is not installed. $how"
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 17) ? 0 : 1)' ||
+    die "Node.js $(node --version) is too old. $how"
+  # Node's own headers, where they are installed with it: node-gyp then downloads nothing.
+  local prefix
+  prefix=$(node -p 'require("node:path").resolve(process.execPath, "../..")')
+  if [ -z "${npm_config_nodedir:-}" ] && [ -f "$prefix/include/node/node.h" ]; then
+    export npm_config_nodedir=$prefix
+  fi
+}
+
+npm_packages() {
+  local stamp=node_modules/.faced-stamp key
+  key="$(hash_of package-lock.json package.json) $(node -p 'process.versions.modules + process.arch')"
+  if stamped $stamp "$key"; then
+    skip "npm packages"
+    return
+  fi
+  step "npm packages (better-sqlite3 may compile: a minute or two, longer on a Pi)"
+  # The package carries its CPU binaries; its install step would only fetch CUDA's.
+  ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-fund --no-audit
+  echo "$key" >$stamp
+}
+
+native_addon() {
+  local stamp=native/opencv/build/.faced-stamp key
+  key="$(find native -path '*/build' -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)"
+  key+=" $(node -p 'process.versions.modules + process.arch') $(dpkg-query -W -f='${Version}' libopencv-core-dev)"
+  if stamped $stamp "$key"; then
+    skip "OpenCV addon"
+    return
+  fi
+  step "OpenCV addon"
+  if [ -f native/build.sh ]; then bash native/build.sh; else npm run --silent build:native; fi
+  echo "$key" >$stamp
+}
+
+# Compiled files whose source is gone would still be run as tests.
+remove_orphans() {
+  local file source
+  find dist/src dist/test dist/bench -name '*.js' 2>/dev/null | while read -r file; do
+    source=${file#dist/}
+    [ -f "${source%.js}.ts" ] || rm -f "$file" "$file.map"
+  done
+}
+
+typescript() {
+  local stamp=dist/.faced-stamp key
+  key=$(hash_of src test bench/*.ts tsconfig.json package-lock.json)
+  if stamped $stamp "$key"; then
+    skip "TypeScript"
+    return
+  fi
+  step "TypeScript"
+  npm run --silent build
+  remove_orphans
+  echo "$key" >$stamp
+}
+
+model_files() {
+  step "Models"
+  # Kept in a cache outside the checkout, so that the next clone finds them again; skipped when they are there.
+  bin/faced model fetch
+}
+
+debian_packages
+check_node
+npm_packages
+native_addon
+typescript
+model_files
+printf '\n==> Ready: bin/faced --help\n'

@@ -1,0 +1,38 @@
+import type { ConfigFile } from './schema.js';
+import type { Mistake } from './sentences.js';
+
+type Check = (config: ConfigFile) => Mistake | false;
+
+const TLS = /^(mqtts|wss|ssl|tls):/;
+
+/** What no single setting can know. Each check looks at a configuration that fits the schema. */
+const CHECKS: readonly Check[] = [
+  ({ mqtt }) =>
+    mqtt.cert !== null && mqtt.key === null && { path: 'mqtt.key', problem: 'must be set when mqtt.cert is' },
+  ({ mqtt }) =>
+    mqtt.key !== null && mqtt.cert === null && { path: 'mqtt.cert', problem: 'must be set when mqtt.key is' },
+  ({ mqtt }) =>
+    mqtt.passwordFile !== null &&
+    mqtt.username === null && { path: 'mqtt.username', problem: 'must be set when mqtt.passwordFile is' },
+  ({ mqtt }) =>
+    (mqtt.ca !== null || mqtt.cert !== null) &&
+    !TLS.test(mqtt.url ?? '') && {
+      path: 'mqtt.url',
+      problem: 'must begin with mqtts:// when a certificate is set (mqtt.ca, mqtt.cert)',
+    },
+  ({ mqtt }) =>
+    /:\/\/[^/]*:[^/]*@/.test(mqtt.url ?? '') && {
+      path: 'mqtt.url',
+      problem: 'must not hold a password; use mqtt.username and mqtt.passwordFile',
+    },
+  ({ liveness }) =>
+    liveness.minimum !== null &&
+    liveness.passive === 'off' && {
+      path: 'liveness.minimum',
+      problem: 'needs the passive test (liveness.passive: report)',
+    },
+];
+
+export function crossChecks(config: ConfigFile): Mistake[] {
+  return CHECKS.map((check) => check(config)).filter((found) => found !== false);
+}

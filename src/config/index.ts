@@ -1,0 +1,4 @@
+export { type Change, changes, changesNeedingRestart } from './changes.js';
+export { deviceName, type LoadedConfig, type LoadOptions, loadConfig } from './load.js';
+export { findConfigFile, makeStateDir, modelsDir, ROOT, stateDir } from './paths.js';
+export type { CameraConfig, Config } from './schema.js';

@@ -1,0 +1,84 @@
+import { decimal, decimalOrNull, oneOf, pathOrNull, section, text, wholeNumber } from './setting.js';
+
+const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
+
+export const models = section('Which models are used, by the id of their card (`faced model list`).', {
+  detector: text(MODEL_ID, { description: 'Finds faces.', default: 'ultraface', restart: true }),
+  landmarks: text(MODEL_ID, {
+    description:
+      'Finds the points by which a face is aligned. Not used by a detector that gives points itself.',
+    default: 'landmarks68',
+    restart: true,
+  }),
+  recogniser: text(MODEL_ID, {
+    description: 'Turns an aligned face into an embedding.',
+    default: 'mobilefacenet',
+    restart: true,
+  }),
+  liveness: text(MODEL_ID, {
+    description: 'Tells a face from the picture of a face, one frame at a time.',
+    default: 'minifasnet',
+    restart: true,
+  }),
+  dir: pathOrNull({
+    description:
+      'The folder of the model files. null: the service’s cache folder, or `~/.cache/faced/models`.',
+    default: null,
+    restart: true,
+  }),
+});
+
+export const recognition = section('When a face counts as a person’s.', {
+  strangersPerThousand: decimal(
+    { minimum: 0.001, maximum: 100 },
+    {
+      description:
+        'The promise: how many of a thousand strangers at the door may be taken for somebody in the gallery. The threshold follows from it, from the recogniser’s measured error curve and from the size of the gallery.',
+      default: 1,
+      restart: false,
+    },
+  ),
+  margin: decimal(
+    { minimum: 0, maximum: 0.5 },
+    {
+      description:
+        'How far (cosine) the nearest person must lie before the next one; closer than that is `ambiguous`.',
+      default: 0.05,
+      restart: false,
+    },
+  ),
+  renewAfter: wholeNumber(
+    { minimum: 0, maximum: 86_400 },
+    {
+      description:
+        'After how many seconds a person who stays in view is announced again. 0: only when the decision changes.',
+      default: 0,
+      restart: false,
+    },
+  ),
+  minQuality: decimal(
+    { minimum: 0, maximum: 1 },
+    {
+      description: 'The quality (0 to 1) below which a face is called too poor to tell.',
+      default: 0.3,
+      restart: false,
+    },
+  ),
+});
+
+export const liveness = section('Whether a face is alive or a picture.', {
+  passive: oneOf(['report', 'off'], {
+    description:
+      'report: the score of the passive test stands in each event. off: the test is not made. One frame alone is a hint, not a lock.',
+    default: 'report',
+    restart: true,
+  }),
+  minimum: decimalOrNull(
+    { minimum: 0, maximum: 1 },
+    {
+      description: 'The score below which the decision becomes `spoof`. null: never.',
+      default: null,
+      restart: false,
+    },
+  ),
+});
