@@ -20,6 +20,13 @@ export const ERROR_CODES = {
   'model.mismatch': 'The model file is not what its card says (hash, inputs or outputs).',
   'model.fetch-failed': 'The model could not be fetched.',
   'model.run-failed': 'The model could not be run.',
+  'model.unreadable': 'The file is not a model that can be read.',
+  'model.unsupported': 'The model uses something that this command cannot work on.',
+  'model.not-equal': 'The changed model does not answer like the original; nothing was written.',
+  'model.write-failed': 'The output could not be written; no partial file is left.',
+  'checkpoint.refused': 'The checkpoint names something that tensors and plain containers have no need of.',
+  'checkpoint.mismatch': 'The checkpoint is of another network.',
+  'calibration.invalid': 'The calibration pictures cannot be used.',
   'space.mismatch': 'Embeddings of different spaces cannot be compared.',
   // gallery
   'gallery.locked': 'Another process has this state directory.',

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FacedError } from '../domain/errors.js';
+import { hashBytes } from '../inference/hash.js';
+import { type VariantNote, variantName } from '../inference/store.js';
+import { writeFileAtomic } from '../lib/atomic-file.js';
+import { optimizeModel, type Target } from './optimize.js';
+
+/**
+ * Makes the form of a stock model that is fastest on one kind of processor, beside it: `<id>.<target>.onnx`, and last
+ * its note `<id>.<target>.json`, without which the model store does not use it.
+ */
+export async function makeVariant(options: {
+  readonly id: string;
+  readonly stockFile: string;
+  readonly dir: string;
+  readonly target: Target;
+}): Promise<VariantNote> {
+  const { id, dir, target } = options;
+  const stock = await readFile(options.stockFile);
+  const optimized = await optimizeModel(stock, { target });
+  const file = variantName(id, target, 'onnx');
+  const note: VariantNote = {
+    file,
+    sha256: hashBytes(optimized),
+    bytes: optimized.byteLength,
+    target,
+    derivedFrom: hashBytes(stock),
+    made: { by: 'faced model optimize', checked: '1 - cosine < 1e-6' },
+  };
+  await writeOutput(join(dir, file), optimized);
+  await writeOutput(join(dir, variantName(id, target, 'json')), `${JSON.stringify(note, null, 2)}\n`);
+  return note;
+}
+
+/** Writes a whole file or none; throws `model.write-failed` with the reason (a full disk, a missing folder). */
+export async function writeOutput(path: string, data: string | Uint8Array): Promise<void> {
+  try {
+    await writeFileAtomic(path, data);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FacedError('model.write-failed', `${path} could not be written: ${reason}`, {
+      fix: 'free space on the disk, or choose another place with --out',
+      cause,
+    });
+  }
+}
