@@ -1,0 +1,80 @@
+import { FacedError } from '../domain/errors.js';
+import type { FaceDetector, FaceEmbedder, LivenessScorer } from '../pipeline/ports.js';
+import type { ModelCard, Role } from './card.js';
+import { CardFaceDetector, type DetectorOptions } from './detector.js';
+import { CardFaceEmbedder, type EmbedderOptions } from './embedder.js';
+import { CardLivenessScorer } from './liveness.js';
+import { PointFinder } from './points.js';
+import type { ModelStore } from './store.js';
+
+export { loadCardBeside, loadCards, type ModelCard, type PlacedCard, parseCard } from './card.js';
+export { DEMO_PHOTOS, fetchDemoPhotos, fetchModels } from './fetch.js';
+export { modelsDir } from './model-dir.js';
+export { fetchNpmFiles } from './npm-files.js';
+export { type ModelStatus, ModelStore } from './store.js';
+
+export interface ModelChoice {
+  readonly detector: string;
+  /** For detectors without points of their own. */
+  readonly landmarks: string;
+  readonly recogniser: string;
+  /** Null: no liveness model is loaded. */
+  readonly liveness: string | null;
+}
+
+export const DEFAULT_MODELS: ModelChoice = {
+  detector: 'ultraface',
+  landmarks: 'landmarks68',
+  recogniser: 'mobilefacenet',
+  liveness: null,
+};
+
+export interface FaceModels {
+  readonly detector: FaceDetector;
+  readonly embedder: FaceEmbedder;
+  readonly liveness: LivenessScorer | null;
+  /** The recogniser's card, with its measured curve. */
+  readonly recogniser: ModelCard;
+}
+
+export interface OpenModelsOptions {
+  readonly store: ModelStore;
+  readonly models?: Partial<ModelChoice>;
+  readonly detector?: DetectorOptions;
+  readonly embedder?: EmbedderOptions;
+  readonly signal?: AbortSignal;
+}
+
+/** Loads what is chosen and puts it together. Throws `model.*` errors; an aborted signal ends it between two models. */
+export async function openModels(options: OpenModelsOptions): Promise<FaceModels> {
+  const { store, signal } = options;
+  const choice = { ...DEFAULT_MODELS, ...options.models };
+  const open = async (id: string, role: Role) => {
+    signal?.throwIfAborted();
+    const { card } = await store.card(id);
+    if (card.role !== role) throw wrongRole(card, role);
+    return { card, runner: await store.runner(id) };
+  };
+  const detector = await open(choice.detector, 'detector');
+  const points =
+    detector.card.output.form === 'yunet' ? null : new PointFinder(await open(choice.landmarks, 'landmarks'));
+  const recogniser = await open(choice.recogniser, 'recogniser');
+  const liveness =
+    choice.liveness === null ? null : new CardLivenessScorer(await open(choice.liveness, 'liveness'));
+  return {
+    detector: new CardFaceDetector({ ...detector, points }, options.detector),
+    embedder: new CardFaceEmbedder(recogniser, options.embedder),
+    liveness,
+    recogniser: recogniser.card,
+  };
+}
+
+function wrongRole(card: ModelCard, wanted: Role): FacedError {
+  return new FacedError(
+    'model.mismatch',
+    `${card.id} is a ${card.role} model, and a ${wanted} model is needed here`,
+    {
+      fix: 'Choose another model; `faced model list` shows them.',
+    },
+  );
+}

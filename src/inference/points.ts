@@ -1,0 +1,38 @@
+import type { Box, FivePoints } from '../domain/face.js';
+import type { Image } from '../domain/frame.js';
+import { scaleBox } from '../vision/boxes.js';
+import { CONTOUR_LENGTH, fivePointsOf } from '../vision/landmarks.js';
+import type { ModelCard } from './card.js';
+import { PictureFeeder } from './picture.js';
+import type { ModelRunner } from './session.js';
+
+/** 68 points of one face from its box, and the five that alignment needs. */
+export class PointFinder {
+  readonly #card: ModelCard;
+  readonly #runner: ModelRunner;
+  readonly #feeder: PictureFeeder;
+
+  constructor(parts: { readonly card: ModelCard; readonly runner: ModelRunner }) {
+    this.#card = parts.card;
+    this.#runner = parts.runner;
+    this.#feeder = new PictureFeeder(parts.card.input);
+  }
+
+  /** Points in picture pixels; they may lie outside the picture when the face does. */
+  async find(image: Image, box: Box): Promise<{ landmarks: FivePoints; contour: Float32Array }> {
+    const contour = await this.#look(image, scaleBox(box, this.#card.crop?.scale ?? 1));
+    return { landmarks: fivePointsOf(contour), contour };
+  }
+
+  async #look(image: Image, view: Box): Promise<Float32Array> {
+    this.#feeder.feed(image, view, this.#runner.input);
+    const outputs = await this.#runner.run(1);
+    const raw = 'name' in this.#card.output ? outputs.get(this.#card.output.name) : undefined;
+    const contour = new Float32Array(CONTOUR_LENGTH);
+    for (let at = 0; at < CONTOUR_LENGTH; at += 2) {
+      contour[at] = view.x + (raw?.[at] ?? 0) * view.width;
+      contour[at + 1] = view.y + (raw?.[at + 1] ?? 0) * view.height;
+    }
+    return contour;
+  }
+}

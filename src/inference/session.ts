@@ -1,0 +1,214 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { FacedError } from '../domain/errors.js';
+import type { ModelCard, ModelOutput } from './card.js';
+
+/** Pictures that share a run when the model allows it: more gains nothing at these sizes and costs memory. */
+const MAX_BATCH = 8;
+
+export interface ModelRunner {
+  /** Pictures that fit one run; 1 when the model's batch is fixed. */
+  readonly maxBatch: number;
+  /** Elements of one picture. */
+  readonly stride: number;
+  /** The caller writes here, picture after picture, and then calls {@link run}. Belongs to the runner. */
+  readonly input: Float32Array;
+  /** Runs the first `count` pictures. The answers are valid until the next run. Throws `model.run-failed`. */
+  run(count: number): Promise<ReadonlyMap<string, Float32Array>>;
+  release(): Promise<void>;
+}
+
+export interface RunnerOptions {
+  /** `extended` answers the same bit for bit however a graph is cut; `all` is the fastest. */
+  readonly graphLevel?: 'disabled' | 'basic' | 'extended' | 'all';
+  /** The file was already optimised for this processor: nothing more is done to it. */
+  readonly optimised?: boolean;
+}
+
+type Metadata = InferenceSession['inputMetadata'][number];
+
+/** One ONNX Runtime session on one thread, with input and output tensors that are made once. */
+export class OrtRunner implements ModelRunner {
+  readonly maxBatch: number;
+  readonly stride: number;
+  readonly input: Float32Array;
+  readonly #session: InferenceSession;
+  readonly #card: ModelCard;
+  readonly #batches = new Map<number, Batch>();
+  /** Runs share the tensors, so one waits for the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(session: InferenceSession, card: ModelCard) {
+    this.#session = session;
+    this.#card = card;
+    this.maxBatch = typeof shapeOf(inputOf(session, card))[0] === 'number' ? 1 : MAX_BATCH;
+    this.stride = product(card.input.shape);
+    this.input = new Float32Array(this.stride * this.maxBatch);
+  }
+
+  /** Loads the file and checks inputs and outputs against the card: throws `model.mismatch` with both values said. */
+  static async open(path: string, card: ModelCard, options: RunnerOptions = {}): Promise<OrtRunner> {
+    let session: InferenceSession;
+    try {
+      session = await InferenceSession.create(path, {
+        executionProviders: ['cpu'],
+        intraOpNumThreads: 1,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        graphOptimizationLevel: options.graphLevel ?? 'all',
+        logSeverityLevel: 3,
+      });
+    } catch (cause) {
+      throw new FacedError('model.mismatch', `${path} cannot be loaded as ${card.id}: ${messageOf(cause)}`, {
+        fix: 'The file is cut off, damaged, or not ONNX; fetch or export it again.',
+        cause,
+      });
+    }
+    const wrong = mismatches(session, card);
+    if (wrong.length === 0) return new OrtRunner(session, card);
+    await session.release();
+    throw new FacedError(
+      'model.mismatch',
+      `${path} is not what the card ${card.id} says: ${wrong.join('; ')}`,
+      {
+        fix: "Correct the card's input or output, or bring the file that it describes.",
+      },
+    );
+  }
+
+  run(count: number): Promise<ReadonlyMap<string, Float32Array>> {
+    const turn = this.#last.then(() => this.#run(count));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async release(): Promise<void> {
+    await this.#last;
+    this.#batches.clear();
+    await this.#session.release();
+  }
+
+  async #run(count: number): Promise<ReadonlyMap<string, Float32Array>> {
+    if (count < 1 || count > this.maxBatch)
+      throw new RangeError(`1 to ${this.maxBatch} pictures (is ${count})`);
+    const batch = this.#batch(count);
+    try {
+      const answers = await this.#session.run(batch.feeds, batch.fetches);
+      if (batch.fixed) return batch.views;
+      return new Map(Object.entries(answers).map(([name, tensor]) => [name, tensor.data as Float32Array]));
+    } catch (cause) {
+      throw new FacedError('model.run-failed', `${this.#card.id} could not be run: ${messageOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Tensors for this many pictures: views of the one input, and outputs of their own. */
+  #batch(count: number): Batch {
+    const known = this.#batches.get(count);
+    if (known !== undefined) return known;
+    const { name, shape } = this.#card.input;
+    const data = this.input.subarray(0, count * this.stride);
+    const feeds = { [name]: new Tensor('float32', data, [count, ...shape.slice(1)]) };
+    const outputs = outputNames(this.#card.output).map((output) => {
+      const meta = this.#session.outputMetadata.find((one) => one.name === output);
+      const dims =
+        meta === undefined
+          ? []
+          : shapeOf(meta).map((dim, at) => (at === 0 && typeof dim !== 'number' ? count : dim));
+      return { output, dims };
+    });
+    const fixed = outputs.every(({ dims }) => dims.every((dim) => typeof dim === 'number' && dim > 0));
+    const views = new Map<string, Float32Array>();
+    const fetches: Record<string, Tensor | null> = {};
+    for (const { output, dims } of outputs) {
+      if (!fixed) {
+        fetches[output] = null;
+        continue;
+      }
+      const view = new Float32Array(product(dims as number[]));
+      views.set(output, view);
+      fetches[output] = new Tensor('float32', view, dims as number[]);
+    }
+    const batch = { feeds, fetches, views, fixed };
+    this.#batches.set(count, batch);
+    return batch;
+  }
+}
+
+interface Batch {
+  readonly feeds: Record<string, Tensor>;
+  readonly fetches: Record<string, Tensor | null>;
+  readonly views: ReadonlyMap<string, Float32Array>;
+  /** All output shapes are known, so that ONNX Runtime writes into `views`. */
+  readonly fixed: boolean;
+}
+
+/** Names of the outputs that a form needs. */
+export function outputNames(output: ModelOutput): string[] {
+  if (output.form === 'ultraface') return [output.scores, output.boxes];
+  if (output.form === 'yunet') return [...output.cls, ...output.obj, ...output.bbox, ...output.kps];
+  return [output.name];
+}
+
+function mismatches(session: InferenceSession, card: ModelCard): string[] {
+  const wrong: string[] = [];
+  const inputs = session.inputMetadata.map((one) => one.name);
+  if (inputs.length !== 1 || inputs[0] !== card.input.name) {
+    wrong.push(`input is ${inputs.join(', ')} in the file and ${card.input.name} in the card`);
+  } else {
+    const input = inputOf(session, card);
+    const shape = shapeOf(input);
+    if (!fits(shape, card.input.shape)) {
+      wrong.push(`input shape is [${shape}] in the file and [${card.input.shape}] in the card`);
+    }
+    if (input.isTensor && input.type !== 'float32')
+      wrong.push(`input type is ${input.type}, faced feeds float32`);
+  }
+  for (const name of outputNames(card.output)) {
+    const meta = session.outputMetadata.find((one) => one.name === name);
+    if (meta === undefined) {
+      const names = session.outputMetadata.map((one) => one.name);
+      wrong.push(`outputs are ${names.join(', ')} in the file, the card names ${name}`);
+      continue;
+    }
+    const width = lastWidth(card.output, name);
+    const last = shapeOf(meta).at(-1);
+    if (width !== undefined && typeof last === 'number' && last !== width) {
+      wrong.push(`output ${name} ends with ${last} in the file and ${width} in the card`);
+    }
+  }
+  return wrong;
+}
+
+/** What an output's last dimension must be. */
+function lastWidth(output: ModelOutput, name: string): number | undefined {
+  if (output.form === 'embedding') return output.size;
+  if (output.form === 'landmarks68') return 136;
+  if (output.form === 'liveness') return output.classes;
+  if (output.form === 'ultraface') return name === output.scores ? 2 : 4;
+  if (output.bbox.includes(name)) return 4;
+  return output.kps.includes(name) ? 10 : undefined;
+}
+
+/** A named dimension in the file takes any number. */
+function fits(file: readonly (number | string)[], card: readonly number[]): boolean {
+  return file.length === card.length && file.every((dim, at) => typeof dim !== 'number' || dim === card[at]);
+}
+
+function inputOf(session: InferenceSession, card: ModelCard): Metadata {
+  const found = session.inputMetadata.find((one) => one.name === card.input.name);
+  if (found === undefined) throw new FacedError('internal', `no input ${card.input.name}`);
+  return found;
+}
+
+function shapeOf(meta: Metadata): readonly (number | string)[] {
+  return meta.isTensor ? meta.shape : [];
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,78 @@
+import { ALIGNED_SIZE, type AlignedFace, type Face } from '../domain/face.js';
+import type { Image } from '../domain/frame.js';
+import { createImage, toBgrInto, warpAffineInto } from '../image/index.js';
+import { area } from '../vision/boxes.js';
+import { DEFAULT_LIMITS, poorReason, type QualityLimits, qualityOf } from '../vision/quality.js';
+import { ARCFACE_POINTS, similarityTransform } from '../vision/transform.js';
+import type {
+  AnalysedFace,
+  AnalyseOptions,
+  FaceDetector,
+  FaceEmbedder,
+  ImageAnalysis,
+  LivenessScorer,
+} from './ports.js';
+
+export interface AnalyserParts {
+  readonly detector: FaceDetector;
+  readonly embedder: FaceEmbedder;
+  /** Left out: liveness is null. */
+  readonly liveness?: LivenessScorer;
+  readonly limits?: QualityLimits;
+}
+
+/** One picture through detection, alignment, quality and embedding: what enrol, identify and the evaluation share. */
+export class ImageAnalyser {
+  readonly #parts: AnalyserParts;
+
+  constructor(parts: AnalyserParts) {
+    this.#parts = parts;
+  }
+
+  /** Faces in the detector's order, best score first. */
+  async analyse(image: Image, options: AnalyseOptions = {}): Promise<ImageAnalysis> {
+    const { detector, embedder, liveness, limits = DEFAULT_LIMITS } = this.#parts;
+    const found = await detector.detect(image);
+    const faces = options.largestOnly ? largestFace(found) : found;
+    const looks = faces.map((face) => {
+      const aligned = alignFace(image, face);
+      return { aligned, poor: poorReason(face, aligned.quality, image, limits) };
+    });
+    const fit = looks.filter(({ poor }) => poor === null || options.embedPoor);
+    const embeddings = await embedder.embed(fit.map(({ aligned }) => aligned));
+    const analysed: AnalysedFace[] = [];
+    for (const look of looks) {
+      const { face, quality } = look.aligned;
+      analysed.push({
+        face,
+        quality,
+        poor: look.poor,
+        embedding: embeddings[fit.indexOf(look)] ?? null,
+        liveness: liveness === undefined ? null : await liveness.score(image, face),
+      });
+    }
+    return { width: image.width, height: image.height, faces: analysed };
+  }
+}
+
+/**
+ * The 112x112 crop in which the five points lie nearest to where recognisers expect them, and its quality.
+ * `into` takes the crop (112*112*3 bytes); without it a buffer is made.
+ */
+export function alignFace(image: Image, face: Face, into?: Uint8Array): AlignedFace {
+  const crop = into ?? new Uint8Array(ALIGNED_SIZE * ALIGNED_SIZE * 3);
+  const target: Image = { width: ALIGNED_SIZE, height: ALIGNED_SIZE, format: 'bgr24', data: crop };
+  const matrix = similarityTransform(face.landmarks, ARCFACE_POINTS);
+  if (image.format === 'bgr24') warpAffineInto(image, target, matrix);
+  else {
+    const grey = createImage(ALIGNED_SIZE, ALIGNED_SIZE, 'gray8');
+    warpAffineInto(image, grey, matrix);
+    toBgrInto(grey, target);
+  }
+  return { crop, face, quality: qualityOf(face, crop) };
+}
+
+/** The face that a picture of one person is about. */
+function largestFace(faces: readonly Face[]): Face[] {
+  return [...faces].sort((a, b) => area(b.box) - area(a.box)).slice(0, 1);
+}

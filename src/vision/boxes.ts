@@ -1,0 +1,69 @@
+import type { Box, FivePoints } from '../domain/face.js';
+
+/** What a detector's network says before overlapping answers are joined. Pixels of the picture it looked at. */
+export interface Detection {
+  readonly box: Box;
+  readonly score: number;
+  /** From detectors that give the five points themselves. */
+  readonly landmarks?: FivePoints;
+}
+
+export function area(box: Box): number {
+  return Math.max(0, box.width) * Math.max(0, box.height);
+}
+
+export function intersection(a: Box, b: Box): number {
+  const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+  const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+  return Math.max(0, width) * Math.max(0, height);
+}
+
+/** Intersection over union, 0 to 1; 0 for two empty boxes. */
+export function iou(a: Box, b: Box): number {
+  const common = intersection(a, b);
+  const union = area(a) + area(b) - common;
+  return union > 0 ? common / union : 0;
+}
+
+/** Share of the box that lies inside a picture, 0 to 1. */
+export function visibleShare(box: Box, width: number, height: number): number {
+  const whole = area(box);
+  return whole > 0 ? intersection(box, { x: 0, y: 0, width, height }) / whole : 0;
+}
+
+/** The same centre, sides multiplied. */
+export function scaleBox(box: Box, factor: number): Box {
+  const width = box.width * factor;
+  const height = box.height * factor;
+  return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
+}
+
+/** The smallest square around the box with the same centre. */
+export function squareBox(box: Box): Box {
+  const side = Math.max(box.width, box.height);
+  return { x: box.x + (box.width - side) / 2, y: box.y + (box.height - side) / 2, width: side, height: side };
+}
+
+export interface NmsOptions {
+  /** Boxes that overlap a better one by more than this are dropped. */
+  readonly maxIou: number;
+  /** At most this many answers. */
+  readonly limit: number;
+}
+
+/**
+ * Greedy non-maximum suppression: best score first, each kept box removes those that overlap it too much.
+ * Equal scores keep their order, so the answer does not depend on the engine's sort.
+ */
+export function nonMaximumSuppression<One extends { readonly box: Box; readonly score: number }>(
+  detections: readonly One[],
+  { maxIou, limit }: NmsOptions,
+): One[] {
+  const order = [...detections].sort((a, b) => b.score - a.score);
+  const kept: One[] = [];
+  for (const one of order) {
+    if (kept.length >= limit) break;
+    if (kept.every((better) => iou(better.box, one.box) <= maxIou)) kept.push(one);
+  }
+  return kept;
+}
