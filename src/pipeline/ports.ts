@@ -76,6 +76,8 @@ export interface Sighting {
   readonly final: boolean;
   /** `Frame.mediaMs` of the shot, where the source gives it: rules about durations go by it. */
   readonly mediaMs?: number;
+  /** True for a picture that has nothing to do with the ones before it (`Frame.still`): it is decided by itself. */
+  readonly still?: boolean;
 }
 
 export interface StageTimes {
