@@ -8,9 +8,10 @@ die() {
   exit 1
 }
 
-# The hash of every file below the given paths, names and content.
+# The hash of every source file below the given paths, names and content; what was built or installed there is left out.
 hash_of() {
-  find "$@" -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 -r sha256sum | sha256sum | cut -d' ' -f1
+  find "$@" \( -name build -o -name node_modules \) -prune -o -type f -print0 |
+    LC_ALL=C sort -z | xargs -0 -r sha256sum | sha256sum | cut -d' ' -f1
 }
 
 # stamped FILE KEY: whether the step that writes this stamp was last done for this key.

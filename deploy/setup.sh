@@ -38,8 +38,9 @@ debian_packages() {
     return
   fi
   step "Debian packages: ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "${missing[@]}"
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+  as_root "${apt[@]}" update
+  as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
   # Debian starts the broker when it installs it; the tests start one of their own, and port 1883 is ours.
   if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
     as_root systemctl disable --now mosquitto || echo "mosquitto's own service is still running on port 1883"
@@ -75,8 +76,7 @@ npm_packages() {
 
 native_addon() {
   local stamp=native/opencv/build/.faced-stamp key
-  key="$(find native -path '*/build' -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)"
-  key+=" $(node -p 'process.versions.modules + process.arch') $(dpkg-query -W -f='${Version}' libopencv-core-dev)"
+  key="$(hash_of native) $(node -p 'process.versions.modules + process.arch') $(dpkg-query -W -f='${Version}' libopencv-core-dev)"
   if stamped $stamp "$key"; then
     skip "OpenCV addon"
     return
@@ -97,7 +97,8 @@ remove_orphans() {
 
 typescript() {
   local stamp=dist/.faced-stamp key
-  key=$(hash_of src test bench/*.ts tsconfig.json package-lock.json)
+  mkdir -p bench
+  key=$(hash_of src test bench tsconfig.json package-lock.json)
   if stamped $stamp "$key"; then
     skip "TypeScript"
     return

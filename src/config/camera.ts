@@ -71,6 +71,14 @@ const camera = Type.Object(
         restart: true,
       },
     ),
+    lookEvery: decimal(
+      { minimum: 0.1, maximum: 60 },
+      {
+        description: 'While nothing moves, how often the detector looks anyway, in seconds.',
+        default: 2,
+        restart: true,
+      },
+    ),
   },
   {
     description: 'One camera.',

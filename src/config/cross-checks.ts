@@ -3,7 +3,7 @@ import type { Mistake } from './sentences.js';
 
 type Check = (config: ConfigFile) => Mistake | false;
 
-const TLS = /^(mqtts|wss|ssl|tls):/;
+const TLS = /^mqtts:/;
 
 /** What no single setting can know. Each check looks at a configuration that fits the schema. */
 const CHECKS: readonly Check[] = [
@@ -19,11 +19,6 @@ const CHECKS: readonly Check[] = [
     !TLS.test(mqtt.url ?? '') && {
       path: 'mqtt.url',
       problem: 'must begin with mqtts:// when a certificate is set (mqtt.ca, mqtt.cert)',
-    },
-  ({ mqtt }) =>
-    /:\/\/[^/]*:[^/]*@/.test(mqtt.url ?? '') && {
-      path: 'mqtt.url',
-      problem: 'must not hold a password; use mqtt.username and mqtt.passwordFile',
     },
   ({ liveness }) =>
     liveness.minimum !== null &&

@@ -3,7 +3,7 @@ import { pathOrNull, section, wholeNumber, yesOrNo } from './setting.js';
 export const gallery = section('People, samples and events on this machine’s disk.', {
   keyFile: pathOrNull({
     description:
-      'The file with the key that encrypts embeddings (a removable medium, say). null: the credential `gallery.key` of the systemd service, else a file in the state directory. A key on the same card protects backups, not against theft.',
+      'The file with the key that encrypts embeddings (on a removable medium, say): 32 bytes, or 64 hexadecimal digits. null: the credential `faced.key` of the systemd service, else a file in the state directory. A key on the same card protects backups, not against theft.',
     default: null,
     restart: true,
   }),

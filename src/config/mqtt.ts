@@ -3,7 +3,7 @@ import { pathOrNull, section, text, textOrNull, wholeNumber, yesOrNo } from './s
 export const mqtt = section('How the house is told.', {
   url: textOrNull(
     {
-      pattern: '^(mqtts?|wss?|ssl|tcp|tls)://[^\\s/]+',
+      pattern: '^mqtts?://[^\\s/?#]+/?$',
       says: 'the address of a broker, such as mqtt://broker:1883 or mqtts://broker:8883',
     },
     {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { FacedError } from '../domain/errors.js';
+import { modelsDir as cachedModels } from '../inference/model-dir.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -18,13 +19,9 @@ export function stateDir(env: Env, root: string = ROOT): string {
   return join(env.XDG_STATE_HOME || join(home(env), '.local', 'state'), 'faced');
 }
 
-/** Where model files are kept: FACED_MODELS_DIR, else a cache that outlives a state directory and a checkout. */
-export function modelsDir(env: Env, configured: string | null = null): string {
-  if (env.FACED_MODELS_DIR) return resolve(env.FACED_MODELS_DIR);
-  if (configured !== null) return resolve(configured);
-  const systemd = firstOf(env.CACHE_DIRECTORY);
-  if (systemd !== undefined) return join(systemd, 'models');
-  return join(env.XDG_CACHE_HOME || join(home(env), '.cache'), 'faced', 'models');
+/** Where model files are kept: FACED_MODELS_DIR, else `models.dir`, else a cache that outlives state directory and checkout. */
+export function modelsDir(env: NodeJS.ProcessEnv, configured: string | null = null): string {
+  return env.FACED_MODELS_DIR || configured === null ? cachedModels(env) : resolve(configured);
 }
 
 /** The configuration file that is used when none is named on the command line; null when there is none. */

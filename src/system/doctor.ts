@@ -1,0 +1,131 @@
+import { cameraChecks } from './doctor-camera.js';
+import { diskCheck, memoryCheck, nodeCheck, stateDirCheck } from './doctor-machine.js';
+import { brokerCheck, clockCheck, keyCheck } from './doctor-services.js';
+
+/** One line of `faced doctor`. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** What to do about it, as a sentence; there whenever `ok` is false. */
+  readonly fix?: string;
+}
+
+/** Where the gallery's key comes from. */
+export type KeyKind = 'credential' | 'file' | 'state';
+
+/** What other rooms know; each is called once and may throw, which becomes a failed check. */
+export interface DoctorOptions {
+  readonly stateDir: string;
+  /** Loads the OpenCV addon; answers OpenCV's version. */
+  readonly loadAddon: () => Promise<string>;
+  readonly models: () => Promise<readonly ModelFinding[]>;
+  readonly cameras: readonly { readonly name: string; readonly source: string }[];
+  /** null: the built-in broker. */
+  readonly brokerUrl: string | null;
+  /** Where the key is looked for. */
+  readonly key: () => KeyFinding;
+  /** What this gallery can promise. */
+  readonly promise: () => Promise<PromiseFinding>;
+  /** Where /proc, /sys, /dev and /run are, for tests. */
+  readonly root?: string;
+  readonly nodeVersion?: string;
+}
+
+export interface ModelFinding {
+  readonly id: string;
+  readonly state: 'ready' | 'missing' | 'damaged';
+}
+
+export interface KeyFinding {
+  readonly kind: KeyKind;
+  readonly path: string;
+}
+
+export interface PromiseFinding {
+  readonly people: number;
+  /** Of a thousand strangers. */
+  readonly wanted: number;
+  /** The least that the recogniser's measured curve supports for this gallery; null when nothing was measured. */
+  readonly attainable: number | null;
+  /** Cosine that follows from it. */
+  readonly threshold: number | null;
+}
+
+/** Every check, in the order in which a machine is set up. None throws. */
+export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
+  const root = options.root ?? '/';
+  const groups = await Promise.all([
+    guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
+    guarded('opencv', () => addonCheck(options.loadAddon)),
+    guarded('models', async () => modelCheck(await options.models())),
+    guarded('camera', async () => cameraChecks(options.cameras, root)),
+    guarded('broker', () => brokerCheck(options.brokerUrl)),
+    guarded('clock', async () => clockCheck(root)),
+    guarded('memory', async () => memoryCheck(root)),
+    guarded('state', () => stateDirCheck(options.stateDir)),
+    guarded('disk', () => diskCheck(options.stateDir)),
+    guarded('key', () => keyCheck(options.key())),
+    guarded('promise', async () => promiseCheck(await options.promise())),
+  ]);
+  return groups.flat();
+}
+
+async function guarded(
+  name: string,
+  check: () => Promise<Check | readonly Check[]>,
+): Promise<readonly Check[]> {
+  try {
+    return [await check()].flat();
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    const known =
+      error instanceof Error && 'fix' in error && typeof error.fix === 'string' ? error.fix : undefined;
+    return [
+      { name, ok: false, detail, fix: known ?? 'Look at the reason; faced --verbose doctor says more.' },
+    ];
+  }
+}
+
+async function addonCheck(load: () => Promise<string>): Promise<Check> {
+  try {
+    return { name: 'opencv', ok: true, detail: `OpenCV ${await load()}` };
+  } catch (error) {
+    const detail = `the addon does not load: ${error instanceof Error ? error.message : String(error)}`;
+    return { name: 'opencv', ok: false, detail, fix: 'Build it: bash deploy/setup.sh' };
+  }
+}
+
+export function modelCheck(models: readonly ModelFinding[]): Check {
+  const bad = models.filter((model) => model.state !== 'ready');
+  if (bad.length === 0)
+    return { name: 'models', ok: true, detail: models.map((model) => model.id).join(', ') };
+  return {
+    name: 'models',
+    ok: false,
+    detail: bad.map((model) => `${model.id} is ${model.state}`).join(', '),
+    fix: 'Fetch them: faced model fetch',
+  };
+}
+
+export function promiseCheck({ people, wanted, attainable, threshold }: PromiseFinding): Check {
+  const name = 'promise';
+  const gallery = people === 1 ? '1 person' : `${people} people`;
+  if (attainable === null)
+    return {
+      name,
+      ok: false,
+      detail: 'the recogniser’s card has no measured error curve, so nothing can be promised',
+      fix: 'Measure it with faced eval and put the curve into the card, or use mobilefacenet.',
+    };
+  const asked = `at most ${wanted} of 1000 strangers taken for one of ${gallery}`;
+  if (attainable > wanted)
+    return {
+      name,
+      ok: false,
+      detail: `${asked} cannot be kept: what was measured supports ${attainable} and no less`,
+      fix: `Set recognition.strangersPerThousand to ${attainable} or more, or remove people who do not come any more.`,
+    };
+  const held = threshold === null ? '' : `, from a similarity of ${threshold.toFixed(3)} on`;
+  return { name, ok: true, detail: `${asked}${held}` };
+}
