@@ -1,0 +1,294 @@
+import type { IPublishPacket } from 'mqtt';
+import { type Clock, systemClock } from '../lib/clock.js';
+import { TypedEvents } from '../lib/events.js';
+import type { Logger } from '../lib/log.js';
+import type { CommandHandler } from '../pipeline/ports.js';
+import { CommandGate, type CommandLimits, type CommandStats, DEFAULT_LIMITS } from './commands.js';
+import { Connection, type MqttVersion, type Session } from './connection.js';
+import type { EndpointOptions } from './endpoint.js';
+import { HealthThrottle } from './health.js';
+import { type Outbox, OutboxPump } from './outbox-pump.js';
+import type { AttemptEvent, GalleryReport, HealthReport } from './schemas.js';
+import { type Topics, topicsOf } from './topics.js';
+
+export interface MqttLinkOptions extends EndpointOptions {
+  /** One topic level: `faced/<device>/…`. */
+  readonly device: string;
+  /** Default: `faced-` and the device. */
+  readonly clientId?: string;
+  /** Publish each try on `attempt`; default false. */
+  readonly attempts?: boolean;
+  /** Publish pictures on `snapshot`; default false. */
+  readonly snapshots?: boolean;
+  /** Take `enroll/set`; default true. */
+  readonly enrolling?: boolean;
+  /** A health report without news is published at most this often; default 30,000. */
+  readonly healthEveryMs?: number;
+  readonly keepaliveS?: number;
+  readonly connectTimeoutMs?: number;
+  readonly ackTimeoutMs?: number;
+  /** First and longest pause between attempts to connect; default 500 and 30,000. */
+  readonly minPauseMs?: number;
+  readonly maxPauseMs?: number;
+  readonly commands?: Partial<CommandLimits>;
+}
+
+export interface MqttLinkDeps {
+  readonly outbox: Outbox;
+  readonly handler: CommandHandler;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+export interface MqttLinkEvents {
+  /** Status is online and commands are subscribed. `broker` holds no credentials. */
+  connected: { readonly version: MqttVersion; readonly broker: string };
+  disconnected: { readonly reason: string };
+  /** The broker has acknowledged an event of the outbox. */
+  published: { readonly seq: number; readonly topic: string };
+}
+
+export interface MqttLinkStats {
+  readonly connected: boolean;
+  readonly version: MqttVersion | null;
+  /** Why there is no connection, for people; null when there is one. */
+  readonly problem: string | null;
+  readonly commands: CommandStats;
+  /** Attempts, snapshots and results that were dropped because nobody could take them. */
+  readonly dropped: number;
+  /** Messages on topics that nobody asked for. */
+  readonly strange: number;
+}
+
+export interface MqttLink {
+  readonly topics: Topics;
+  /** Checks settings and files, then connects in the background: a broker that is away is no reason to fail. */
+  start(signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  on<Name extends keyof MqttLinkEvents>(
+    name: Name,
+    listener: (payload: MqttLinkEvents[Name]) => void,
+  ): () => void;
+  /** Something was recorded in the outbox. */
+  notify(): void;
+  /** True once the broker has acknowledged all of the outbox; false after the limit. */
+  drained(limitMs: number): Promise<boolean>;
+  /** May be called at every beat; published retained when it is due. */
+  health(report: HealthReport): void;
+  gallery(report: GalleryReport): void;
+  attempt(event: AttemptEvent): void;
+  snapshot(camera: string, jpeg: Uint8Array): void;
+  stats(): MqttLinkStats;
+}
+
+/** What waits in the socket before unimportant messages are dropped, and results that wait for a connection. */
+const MAX_BACKLOG_BYTES = 4_000_000;
+const MAX_RESULTS = 64;
+/** Room for the topic and the properties beside the payload; beyond it the connection is cut. */
+const PACKET_SLACK = 2;
+
+export function createMqttLink(options: MqttLinkOptions, deps: MqttLinkDeps): MqttLink {
+  return new Link(options, deps);
+}
+
+class Link implements MqttLink {
+  readonly topics: Topics;
+  readonly #options: MqttLinkOptions;
+  readonly #log: Logger;
+  readonly #events: TypedEvents<MqttLinkEvents>;
+  readonly #connection: Connection;
+  readonly #pump: OutboxPump;
+  readonly #gate: CommandGate;
+  readonly #throttle: HealthThrottle;
+  /** The newest retained payloads, said again at each connection: the broker may have lost them. */
+  readonly #retained = new Map<string, string>();
+  readonly #results: string[] = [];
+  readonly #stopped = new AbortController();
+  #flushing = false;
+  #dropped = 0;
+  #strange = 0;
+
+  constructor(options: MqttLinkOptions, deps: MqttLinkDeps) {
+    const { log, clock = systemClock, random = Math.random, outbox, handler } = deps;
+    const limits = { ...DEFAULT_LIMITS, ...options.commands };
+    this.topics = topicsOf(options.device);
+    this.#options = options;
+    this.#log = log;
+    this.#events = new TypedEvents((error) => log.error({ error: String(error) }, 'a listener failed'));
+    this.#throttle = new HealthThrottle(options.healthEveryMs ?? 30_000, clock.monotonic);
+    this.#gate = new CommandGate(limits, { handler, clock, log, reply: (result) => this.#reply(result) });
+    this.#pump = new OutboxPump({
+      outbox,
+      log,
+      published: (message) => this.#events.emit('published', message),
+    });
+    this.#connection = new Connection(
+      {
+        ...options,
+        clientId: options.clientId ?? `faced-${options.device}`,
+        will: { topic: this.topics.status, payload: 'offline' },
+        keepaliveS: options.keepaliveS ?? 30,
+        connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+        ackTimeoutMs: options.ackTimeoutMs ?? 30_000,
+        minPauseMs: options.minPauseMs ?? 500,
+        maxPauseMs: options.maxPauseMs ?? 30_000,
+        maxPacketBytes: limits.maxBytes * PACKET_SLACK,
+        sessionExpiryS: Math.ceil(limits.maxAheadMs / 1000),
+      },
+      {
+        clock,
+        log,
+        random,
+        up: (session) => void this.#welcome(session),
+        down: (reason) => this.#events.emit('disconnected', { reason }),
+        message: (packet) => this.#receive(packet),
+      },
+    );
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#connection.start(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#connection.stop((session) =>
+      session.publish(this.topics.status, 'offline', { qos: 1, retain: true }),
+    );
+    await this.#pump.settled();
+  }
+
+  on<Name extends keyof MqttLinkEvents>(
+    name: Name,
+    listener: (payload: MqttLinkEvents[Name]) => void,
+  ): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  notify(): void {
+    this.#pump.notify();
+  }
+
+  drained(limitMs: number): Promise<boolean> {
+    return this.#pump.drained(limitMs, this.#stopped.signal);
+  }
+
+  health(report: HealthReport): void {
+    if (this.#throttle.due(report)) this.#retain(this.topics.health, JSON.stringify(report));
+  }
+
+  gallery(report: GalleryReport): void {
+    const payload = JSON.stringify(report);
+    if (this.#retained.get(this.topics.gallery) !== payload) this.#retain(this.topics.gallery, payload);
+  }
+
+  attempt(event: AttemptEvent): void {
+    if (this.#options.attempts === true) this.#offer(this.topics.attempt, JSON.stringify(event));
+  }
+
+  snapshot(camera: string, jpeg: Uint8Array): void {
+    if (this.#options.snapshots !== true) return;
+    this.#offer(this.topics.snapshot, jpeg, { contentType: 'image/jpeg', userProperties: { camera } });
+  }
+
+  stats(): MqttLinkStats {
+    const session = this.#connection.session;
+    return {
+      connected: session !== undefined,
+      version: session?.version ?? null,
+      problem: this.#connection.problem,
+      commands: this.#gate.stats(),
+      dropped: this.#dropped,
+      strange: this.#strange,
+    };
+  }
+
+  /** After each connection: commands first, then `online`, so that who sees `online` can send one; then what waited. */
+  async #welcome(session: Session): Promise<void> {
+    try {
+      if (this.#options.enrolling !== false) await session.subscribe(this.topics.enrollSet);
+      await session.publish(this.topics.status, 'online', { qos: 1, retain: true });
+      for (const [topic, payload] of this.#retained)
+        await session.publish(topic, payload, { qos: 1, retain: true });
+    } catch (error) {
+      if (session.gone.aborted) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn(
+        { reason },
+        'the broker refuses our subscription or status; its access rules may lack us',
+      );
+    }
+    if (session.gone.aborted) return;
+    this.#log.info(
+      { broker: session.label, mqtt: session.version === 5 ? '5' : '3.1.1' },
+      'connected to MQTT',
+    );
+    this.#pump.attach({
+      gone: session.gone,
+      receiveMaximum: session.receiveMaximum,
+      publish: (topic, payload) => session.publish(topic, payload, { qos: 1 }),
+    });
+    this.#events.emit('connected', { version: session.version, broker: session.label });
+    void this.#flushResults();
+  }
+
+  #receive(packet: IPublishPacket): void {
+    if (packet.topic !== this.topics.enrollSet) {
+      this.#strange++;
+      return;
+    }
+    const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+    this.#gate.receive(payload, packet.retain);
+  }
+
+  #reply(result: object): void {
+    if (this.#results.length >= MAX_RESULTS) {
+      this.#results.shift();
+      this.#dropped++;
+    }
+    this.#results.push(JSON.stringify(result));
+    void this.#flushResults();
+  }
+
+  /** One at a time, so that results keep their order; what fails stays for the next connection. */
+  async #flushResults(): Promise<void> {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      for (let next = this.#results[0]; next !== undefined; next = this.#results[0]) {
+        const session = this.#connection.session;
+        if (session === undefined) return;
+        await session.publish(this.topics.enrollResult, next, { qos: 1 });
+        if (this.#results[0] === next) this.#results.shift();
+      }
+    } catch (error) {
+      this.#log.debug({ reason: String(error) }, 'a result waits for the broker');
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  #retain(topic: string, payload: string): void {
+    this.#retained.set(topic, payload);
+    this.#connection.session?.publish(topic, payload, { qos: 1, retain: true }).catch((error: unknown) => {
+      this.#log.debug({ topic, reason: String(error) }, 'a retained message waits for the broker');
+    });
+  }
+
+  /** For what is worth nothing later: sent now, or dropped and counted. */
+  #offer(
+    topic: string,
+    payload: string | Uint8Array,
+    properties?: { contentType: string; userProperties: Record<string, string> },
+  ): void {
+    const session = this.#connection.session;
+    if (session === undefined || session.backlog > MAX_BACKLOG_BYTES) {
+      this.#dropped++;
+      return;
+    }
+    session.publish(topic, payload, { qos: 0, ...(properties && { properties }) }).catch(() => {
+      this.#dropped++;
+    });
+  }
+}

@@ -1,0 +1,287 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type IClientOptions, type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqtt';
+import { FacedError } from '../domain/errors.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/log.js';
+import { type Endpoint, type EndpointOptions, readEndpoint } from './endpoint.js';
+import { type Failure, failureOf, LOST, refusesVersion } from './failure.js';
+import { watchPacketSize } from './packet-size.js';
+
+export type MqttVersion = 4 | 5;
+
+export interface ConnectionOptions extends EndpointOptions {
+  readonly clientId: string;
+  readonly will: { readonly topic: string; readonly payload: string };
+  readonly keepaliveS: number;
+  readonly connectTimeoutMs: number;
+  /** How long a publication or subscription may stay unanswered before the connection is given up. */
+  readonly ackTimeoutMs: number;
+  readonly minPauseMs: number;
+  readonly maxPauseMs: number;
+  /** The largest packet that the broker may send. */
+  readonly maxPacketBytes: number;
+  /** How long the broker keeps commands for us while we are away (MQTT 5). */
+  readonly sessionExpiryS: number;
+}
+
+export interface ConnectionDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** 0 to 1, for the jitter. */
+  readonly random: () => number;
+  /** A connection is up. */
+  readonly up: (session: Session) => void;
+  /** It is gone. Not called for attempts that never got so far. */
+  readonly down: (reason: string) => void;
+  readonly message: (packet: IPublishPacket) => void;
+}
+
+/** One network connection from CONNACK to its end. A new one is made from nothing each time: what must survive is in the outbox. */
+export interface Session {
+  readonly version: MqttVersion;
+  readonly label: string;
+  readonly receiveMaximum: number;
+  readonly gone: AbortSignal;
+  /** Bytes that wait for the socket. */
+  readonly backlog: number;
+  publish(topic: string, payload: string | Uint8Array, options: IClientPublishOptions): Promise<void>;
+  subscribe(topic: string): Promise<void>;
+}
+
+/** Each kind of failure is said once until a connection has stood; a connection that stood this long ends the outage. */
+const STABLE_MS = 10_000;
+const FAREWELL_MS = 2_000;
+
+/**
+ * Keeps a connection to the broker: MQTT 5, or 3.1.1 where the broker refuses 5; pauses between attempts grow to a bound
+ * and have jitter, so that a house full of devices does not return in step.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #deps: ConnectionDeps;
+  readonly #stopping = new AbortController();
+  readonly #said = new Set<string>();
+  #version: MqttVersion = 5;
+  #failures = 0;
+  #clearSession = false;
+  #client: MqttClient | undefined;
+  #session: Session | undefined;
+  #loop: Promise<void> | undefined;
+  #problem: string | null = 'not connected yet';
+
+  constructor(options: ConnectionOptions, deps: ConnectionDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  /** Why there is no connection, for people; null when there is one. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Reads the files once, so that a wrong setting fails here, then connects in the background. */
+  async start(signal: AbortSignal): Promise<void> {
+    const endpoint = await readEndpoint(this.#options);
+    signal.throwIfAborted();
+    if (endpoint.passwordInClear)
+      this.#deps.log.warn(
+        { broker: endpoint.label },
+        'the MQTT password crosses the network in clear; use mqtts://',
+      );
+    signal.addEventListener('abort', () => this.#stopping.abort(), { once: true });
+    this.#loop = this.#run();
+  }
+
+  /** `farewell` is sent before the connection is closed in an orderly way, which makes the broker forget the Will. */
+  async stop(farewell?: (session: Session) => Promise<void>): Promise<void> {
+    const client = this.#client;
+    if (this.#session !== undefined && client !== undefined && !this.#stopping.signal.aborted) {
+      const limit = sleep(FAREWELL_MS, undefined, { ref: false });
+      await Promise.race([farewell?.(this.#session).catch(() => {}), limit]);
+      await Promise.race([client.endAsync().catch(() => {}), limit]);
+    }
+    this.#stopping.abort();
+    await this.#loop;
+  }
+
+  /** Ends the connection at once and begins anew. */
+  drop(reason: string): void {
+    if (this.#client !== undefined) this.#client.stream.destroy(new Error(reason));
+  }
+
+  async #run(): Promise<void> {
+    const stop = this.#stopping.signal;
+    while (!stop.aborted) {
+      const tried = this.#version;
+      const failure = await this.#connect(tried);
+      if (stop.aborted) return;
+      if (this.#fallBack(failure, tried)) continue;
+      this.#say(failure);
+      await sleep(this.#pause(), undefined, { signal: stop }).catch(() => {});
+    }
+  }
+
+  /** True when another version of the protocol shall be tried at once. */
+  #fallBack(failure: Failure, tried: MqttVersion): boolean {
+    if (refusesVersion(failure)) {
+      this.#version = tried === 5 ? 4 : 5;
+      return tried === 5;
+    }
+    // MQTT 3.1.1, 3.1.4 lets a broker close without a word on a version that it does not know.
+    if (failure.kind === 'silent') this.#version = tried === 5 ? 4 : 5;
+    return false;
+  }
+
+  #pause(): number {
+    const { minPauseMs, maxPauseMs } = this.#options;
+    const full = Math.min(maxPauseMs, minPauseMs * 2 ** Math.min(this.#failures++, 16));
+    return full * (0.5 + this.#deps.random() / 2);
+  }
+
+  #say(failure: Failure): void {
+    this.#problem = failure.message;
+    if (this.#said.has(failure.kind)) return;
+    this.#said.add(failure.kind);
+    this.#deps.log.warn(
+      { code: 'mqtt.connect-failed', reason: failure.message, fix: failure.fix },
+      'no connection to the MQTT broker; trying on',
+    );
+  }
+
+  /** One attempt and, where it succeeds, the whole life of the connection. Resolves with why it ended. */
+  async #connect(version: MqttVersion): Promise<Failure> {
+    let endpoint: Endpoint;
+    try {
+      endpoint = await readEndpoint(this.#options);
+    } catch (error) {
+      return { kind: 'files', message: FacedError.from(error).message, fix: FacedError.from(error).fix };
+    }
+    const gone = new AbortController();
+    let cause: unknown;
+    let answered = false;
+    let upSince: number | undefined;
+    const open = () => {
+      const stream = endpoint.open();
+      stream.on('error', (error) => {
+        cause ??= error;
+      });
+      watchPacketSize(stream, this.#options.maxPacketBytes, () => {
+        // The broker would send the same message again at every connection: leave the old session behind.
+        this.#clearSession = true;
+        stream.destroy(new Error('the broker sent a packet that is too large'));
+      });
+      return stream;
+    };
+    const client = new MqttClient(open, this.#clientOptions(endpoint, version));
+    this.#client = client;
+    const abort = () => client.stream.destroy();
+    this.#stopping.signal.addEventListener('abort', abort, { once: true });
+    client.on('packetreceive', () => {
+      answered = true;
+    });
+    client.on('error', (error) => {
+      // A refusal that names its code says more than the end of the stream that follows it.
+      cause ??= error;
+      client.stream.destroy();
+    });
+    client.on('disconnect', (packet) => {
+      cause ??= Object.assign(new Error('the broker ended the connection'), { code: packet.reasonCode });
+    });
+    client.on('message', (_topic, _payload, packet) => this.#deps.message(packet));
+    client.on('connect', () => {
+      upSince = this.#deps.clock.monotonic();
+      this.#clearSession = false;
+      this.#problem = null;
+      this.#session = this.#sessionOf(client, { version, label: endpoint.label, gone: gone.signal });
+      this.#deps.up(this.#session);
+    });
+    await new Promise<void>((resolve) => client.once('close', () => resolve()));
+    this.#stopping.signal.removeEventListener('abort', abort);
+    this.#session = undefined;
+    this.#client = undefined;
+    gone.abort();
+    client.end(true);
+    if (upSince === undefined) return failureOf(cause, { answered, label: endpoint.label });
+    const failure =
+      cause === undefined
+        ? { ...LOST, message: `The connection to ${endpoint.label} was lost.` }
+        : failureOf(cause, { answered: true, label: endpoint.label });
+    this.#problem = failure.message;
+    this.#said.clear();
+    if (this.#deps.clock.monotonic() - upSince >= STABLE_MS) this.#failures = 0;
+    this.#deps.down(failure.message);
+    return failure;
+  }
+
+  #clientOptions(endpoint: Endpoint, version: MqttVersion): IClientOptions {
+    const { clientId, will, keepaliveS, connectTimeoutMs, maxPacketBytes, sessionExpiryS } = this.#options;
+    return {
+      clientId,
+      protocolId: 'MQTT',
+      protocolVersion: version,
+      clean: this.#clearSession,
+      keepalive: keepaliveS,
+      connectTimeout: connectTimeoutMs,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      timerVariant: 'native',
+      will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: true },
+      ...(endpoint.username === undefined ? {} : { username: endpoint.username }),
+      ...(endpoint.password === undefined ? {} : { password: endpoint.password }),
+      ...(version === 5
+        ? { properties: { sessionExpiryInterval: sessionExpiryS, maximumPacketSize: maxPacketBytes } }
+        : {}),
+    };
+  }
+
+  #sessionOf(client: MqttClient, about: { version: MqttVersion; label: string; gone: AbortSignal }): Session {
+    const { ackTimeoutMs } = this.#options;
+    // mqtt.js keeps the callback of an unacknowledged message for a reconnect that never comes here.
+    const orGone = <Value>(work: Promise<Value>): Promise<Value> => {
+      const { promise, reject } = deferred<Value>();
+      const timer = setTimeout(() => {
+        reject(new Error('the broker did not acknowledge in time'));
+        client.stream.destroy(new Error('the broker did not acknowledge in time'));
+      }, ackTimeoutMs);
+      const lost = () => reject(new Error('the connection was lost'));
+      about.gone.addEventListener('abort', lost, { once: true });
+      if (about.gone.aborted) lost();
+      return Promise.race([work, promise]).finally(() => {
+        clearTimeout(timer);
+        about.gone.removeEventListener('abort', lost);
+      });
+    };
+    return {
+      ...about,
+      receiveMaximum: client.serverProperties?.receiveMaximum ?? 65_535,
+      get backlog() {
+        return client.stream.writableLength;
+      },
+      publish: async (topic, payload, options) => {
+        const body =
+          typeof payload === 'string'
+            ? payload
+            : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+        await orGone(client.publishAsync(topic, body, options));
+      },
+      subscribe: async (topic) => {
+        // Retain As Published: without it a retained command would look like a live one (MQTT 5, 3.8.3.1).
+        const options = about.version === 5 ? ({ qos: 1, rap: true } as const) : ({ qos: 1 } as const);
+        await orGone(client.subscribeAsync(topic, options));
+      },
+    };
+  }
+}
+
+function deferred<Value>(): { promise: Promise<Value>; reject: (error: Error) => void } {
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<Value>((_resolve, no) => {
+    reject = no;
+  });
+  promise.catch(() => {});
+  return { promise, reject };
+}

@@ -1,0 +1,222 @@
+/**
+ * The form of every payload, as JSON Schema (draft 7). docs/mqtt.md is generated from these and from the catalogue
+ * beside them, and the tests check what is published against them.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+import type { DecisionKind } from '../domain/decision.js';
+import type { RecognitionEvent } from '../domain/event.js';
+
+const describe = (description: string) => ({ description });
+const nullable = <Schema extends TSchema>(schema: Schema, description: string) =>
+  Type.Union([schema, Type.Null()], { description });
+
+const Version = Type.Literal(
+  1,
+  describe('Version of this form; a change that breaks a reader gets a new one.'),
+);
+const Ulid = (description: string) =>
+  Type.String({ pattern: '^[0-9A-HJKMNP-TV-Z]{26}$', description: `${description} (ULID)` });
+const Time = (description: string) =>
+  Type.String({ format: 'date-time', description: `${description}; RFC 3339 with milliseconds, UTC` });
+const Count = (description: string) => Type.Integer({ minimum: 0, description });
+const Device = Type.String({ minLength: 1, maxLength: 64, description: 'The device, as in the topic.' });
+const Camera = Type.String({ minLength: 1, description: 'The camera, as in the configuration.' });
+const Cosine = (description: string) =>
+  nullable(Type.Number({ minimum: -1.0001, maximum: 1.0001 }), description);
+
+const Quality = Type.Object(
+  {
+    size: Type.Number({ minimum: 0, description: 'Shorter side of the face box, frame pixels.' }),
+    sharpness: Type.Number({ minimum: 0, description: 'Variance of the Laplacian; higher is sharper.' }),
+    yaw: Type.Number(describe("Degrees; 0 is frontal, positive looks to the picture's right.")),
+    pitch: Type.Number(describe('Degrees; 0 is level, positive looks up.')),
+    roll: Type.Number(describe('Degrees; 0 is upright, positive is clockwise.')),
+    brightness: Type.Number({ minimum: 0, maximum: 255, description: 'Mean grey level.' }),
+    score: Type.Number({ minimum: 0, maximum: 1, description: 'All of it in one number; 1 is best.' }),
+  },
+  describe('How good the shot is that the decision rests on.'),
+);
+
+const DECISIONS = ['known', 'unknown', 'ambiguous', 'spoof', 'poor'] as const satisfies DecisionKind[];
+const Person = Type.Object({
+  id: Ulid('Id of the person, the same after a renaming'),
+  name: Type.String({ minLength: 1, description: 'Name of the person.' }),
+});
+
+const judged = {
+  v: Version,
+  time: Time('When the deciding frame was captured'),
+  device: Device,
+  camera: Camera,
+  track: Type.String(
+    describe('One person in view over many frames; the same for everything said about them.'),
+  ),
+  decision: Type.Enum(DECISIONS, describe('What faced says. Only `known` names a person.')),
+  person: nullable(Person, 'Who it is; null unless the decision is `known`.'),
+  similarity: Cosine('Cosine to the nearest person; null when there was nobody to compare with.'),
+  runnerUp: Cosine('Cosine to the nearest other person; null when there is none.'),
+  threshold: Cosine('What the similarity had to reach; null when nothing was compared.'),
+  liveness: nullable(
+    Type.Number({ minimum: 0, maximum: 1 }),
+    '0 (a picture) to 1 (alive); null when not looked at.',
+  ),
+  box: Type.Tuple(
+    [Type.Number(), Type.Number(), Type.Number(), Type.Number()],
+    describe('x, y, width, height of the face in frame pixels; may reach over the border.'),
+  ),
+  frame: Type.Tuple(
+    [Type.Integer({ minimum: 1 }), Type.Integer({ minimum: 1 })],
+    describe('Width and height of the frame.'),
+  ),
+  quality: Quality,
+};
+
+export const StatusSchema = Type.Enum(
+  ['online', 'offline'],
+  describe('Plain text, no JSON. `offline` is also the Will: the broker says it when faced is gone.'),
+);
+
+export const RecognitionSchema = Type.Object({
+  ...judged,
+  id: Ulid('Id of the event: the same event sent twice carries the same id'),
+  model: Type.String(describe('Id of the recogniser.')),
+  latencyMs: Type.Number({
+    minimum: 0,
+    description: 'Milliseconds from the capture of the frame to the event.',
+  }),
+  sig: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9_-]{86}$',
+      description: 'Ed25519 signature, base64url; only with a signing key.',
+    }),
+  ),
+});
+
+export const AttemptSchema = Type.Object({
+  ...judged,
+  poor: nullable(Type.String(), 'Why the shot could not be recognised; null when it could.'),
+  final: Type.Boolean(describe('True when nothing better will come for this track.')),
+});
+
+export const HealthSchema = Type.Object({
+  v: Version,
+  time: Time('When this was written'),
+  device: Device,
+  version: Type.String(describe('Version of faced.')),
+  uptimeS: Type.Number({ minimum: 0, description: 'Seconds since the daemon started.' }),
+  state: Type.Enum(['ok', 'degraded'], describe('`degraded` when there is at least one problem.')),
+  problems: Type.Array(
+    Type.Object({
+      code: Type.String(describe('Stable error code.')),
+      message: Type.String(describe('For people.')),
+    }),
+    describe('What does not work now.'),
+  ),
+  cameras: Type.Array(
+    Type.Object({
+      camera: Camera,
+      state: Type.Enum(['opening', 'open', 'waiting', 'ended', 'stopped'], describe('State of the source.')),
+      received: Count('Frames that the device delivered.'),
+      dropped: Count('Frames that a newer one replaced before anybody looked.'),
+      reopened: Count('How often the source had to be opened again.'),
+      problem: nullable(Type.String(), 'Why the source is not open; null when it is.'),
+    }),
+  ),
+  outbox: Type.Object({
+    waiting: Count('Events that wait for the broker.'),
+    limit: Count('How many may wait.'),
+    dropped: Count('Events dropped since the database was made, because the outbox was full.'),
+  }),
+  rssBytes: Count('Resident memory of all processes of the daemon.'),
+});
+
+export const GallerySchema = Type.Object({
+  v: Version,
+  version: Count('Goes up with every change of people or samples.'),
+  people: Count('People in the gallery.'),
+  samples: Count('Samples in the gallery.'),
+});
+
+const commandHead = {
+  id: Type.String({ minLength: 1, maxLength: 64, description: 'Chosen by the sender, used once only.' }),
+  exp: Type.Number(
+    describe('Seconds since 1970 after which the command is void; at most five minutes ahead.'),
+  ),
+};
+const closed = { additionalProperties: false };
+
+export const EnrollSetSchema = Type.Object(
+  {
+    ...commandHead,
+    name: Type.String({ minLength: 1, maxLength: 300, description: 'Whom the face belongs to.' }),
+    image: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'A picture with exactly one face (JPEG, PNG, …), base64. Either this or `camera`.',
+      }),
+    ),
+    camera: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: 'Take the picture from this camera. Either this or `image`.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const LockSetSchema = Type.Object(
+  { ...commandHead, action: Type.Enum(['lock', 'unlock'], describe('What the door shall do.')) },
+  closed,
+);
+
+export const CommandErrorSchema = Type.Object({
+  code: Type.String(
+    describe('Stable error code; `mqtt.refused`, `mqtt.invalid` and `busy` come from the gate itself.'),
+  ),
+  message: Type.String(describe('What happened, for people.')),
+  fix: Type.Optional(Type.String(describe('What to do about it.'))),
+});
+
+export const EnrollResultSchema = Type.Union([
+  Type.Object({
+    id: Type.String(describe('Id of the command.')),
+    ok: Type.Literal(true, describe('The command was carried out.')),
+    person: Person,
+    samples: Type.Array(
+      Type.Object({
+        accepted: Type.Boolean(describe('Whether the sample was taken into the gallery.')),
+        reason: Type.Optional(Type.String(describe('Why it was not.'))),
+        quality: nullable(Quality, 'Null when no face was found.'),
+      }),
+    ),
+  }),
+  Type.Object({
+    id: Type.String(describe('Id of the command.')),
+    ok: Type.Literal(false, describe('The command was refused, or failed.')),
+    error: CommandErrorSchema,
+  }),
+]);
+
+export const LockStateSchema = Type.Object({
+  v: Version,
+  time: Time('When the state changed'),
+  state: Type.Enum(['locked', 'unlocked'], describe('What the relay does; faced cannot see the bolt.')),
+  reason: Type.String(describe('Why it changed: `recognition`, `command`, `schedule`, `timeout`, `start`.')),
+});
+
+export type Status = Static<typeof StatusSchema>;
+export type AttemptEvent = Static<typeof AttemptSchema>;
+export type HealthReport = Static<typeof HealthSchema>;
+export type GalleryReport = Static<typeof GallerySchema>;
+export type EnrollSet = Static<typeof EnrollSetSchema>;
+export type EnrollResult = Static<typeof EnrollResultSchema>;
+export type LockSet = Static<typeof LockSetSchema>;
+export type LockState = Static<typeof LockStateSchema>;
+
+type Frozen<Value> = Value extends object ? { readonly [Key in keyof Value]: Frozen<Value[Key]> } : Value;
+type Same<Left, Right> = [Left] extends [Right] ? ([Right] extends [Left] ? true : false) : false;
+type WireEvent = Frozen<Omit<Static<typeof RecognitionSchema>, 'sig'>>;
+/** The event of the domain and its schema say the same; this line does not compile when they part. */
+export const RECOGNITION_MATCHES_DOMAIN: Same<WireEvent, Frozen<RecognitionEvent>> = true;
