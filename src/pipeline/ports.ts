@@ -160,6 +160,7 @@ export interface GalleryCounts {
   /** Goes up with every change of people or samples. */
   readonly version: number;
   readonly people: number;
+  /** Samples of the space that was asked for. */
   readonly samples: number;
   /** Samples that belong to another space than the one asked for: they wait for a re-embedding. */
   readonly otherSpaces: number;
@@ -174,6 +175,14 @@ export interface PersonExport extends Person {
     quality: FaceQuality;
     createdAt: number;
   }[];
+}
+
+/** A sample without its vector. */
+export interface SampleInfo {
+  readonly id: string;
+  readonly space: EmbeddingSpace;
+  readonly quality: FaceQuality;
+  readonly createdAt: number;
 }
 
 /** Messages that wait for the broker, oldest first. */
@@ -199,6 +208,25 @@ export interface AuditEntry {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+/** A row of the audit table. Each hash covers the row and the hash before it: SHA-256, hexadecimal. */
+export interface AuditRow extends AuditEntry {
+  /** From 1, without gaps. */
+  readonly seq: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+export interface AuditState {
+  readonly ok: boolean;
+  readonly rows: number;
+  /** Hash of the last row: kept elsewhere, it also shows that rows were cut off at the end. Null while there is none. */
+  readonly head: string | null;
+  /** The first row that does not fit, when `ok` is false. */
+  readonly brokenAt: number | null;
+}
+
 /** SQLite, the search and the outbox, in a worker of their own. Every method may reject with a `gallery.*` error and has then changed nothing. */
 export interface Store {
   start(signal: AbortSignal): Promise<void>;
@@ -211,6 +239,9 @@ export interface Store {
   /** Removes the person and all samples; a tombstone without a name stays. */
   removePerson(id: string): Promise<void>;
   addSamples(personId: string, samples: readonly NewSample[]): Promise<string[]>;
+  samples(personId: string): Promise<SampleInfo[]>;
+  /** Removes one sample; a tombstone stays. */
+  removeSample(id: string): Promise<void>;
   exportPeople(ids?: readonly string[]): Promise<PersonExport[]>;
   /** Joins people of another device: same ids are merged, tombstones win over older people. Answers what was added. */
   importPeople(people: readonly PersonExport[]): Promise<{ people: number; samples: number }>;
@@ -219,18 +250,30 @@ export interface Store {
   /** The nearest person for each embedding, exact over all samples of its space; null where the gallery has none. */
   search(embeddings: readonly Embedding[]): Promise<(Match | null)[]>;
 
-  /** The event and the messages to publish, in one transaction that outlives a power cut. */
+  /** The event and the messages to publish, in one transaction that outlives a power cut. An id that was recorded before changes nothing. */
   recordEvent(
     event: RecognitionEvent,
     messages: readonly { topic: string; payload: string }[],
   ): Promise<void>;
+  /** Newest first; `before`: the id of an event, to page on. At most 1,000. */
   events(filter: { limit: number; before?: string }): Promise<RecognitionEvent[]>;
+  /** Deletes events older than the retention that the store was made with, and the oldest above its limit. Answers how many. */
+  pruneEvents(): Promise<number>;
   outbox(limit: number): Promise<OutboxMessage[]>;
   acknowledge(upToSeq: number): Promise<void>;
   outboxStats(): Promise<OutboxStats>;
 
   /** Appends to the audit table; there is no way to change or remove a row. */
   audit(entry: AuditEntry): Promise<void>;
+  /** Walks the whole chain. */
+  verifyAudit(): Promise<AuditState>;
+  /** Rows in order, at most 1,000; `after`: the seq of the last row that was seen. */
+  exportAudit(filter: { after?: number; limit: number }): Promise<AuditRow[]>;
+
+  /** A copy of the database while it is in use, checked before it takes the name `path`. It is sealed with the same key. */
+  backup(path: string): Promise<void>;
+  /** What is wrong with the database, in SQLite's words; empty when nothing is. */
+  integrityCheck(): Promise<string[]>;
 }
 
 // ---- publishing ------------------------------------------------------------------------------------
