@@ -2,6 +2,7 @@ import type { Box } from '../domain/face.js';
 import { channels, type Image, type PixelFormat } from '../domain/frame.js';
 import { native } from './native.js';
 
+export { Capture, type CapturedFrame, type CaptureOptions, type WaitOptions } from './capture.js';
 export { type DecodeLimits, decode } from './decode.js';
 export { VideoWriter, type VideoWriterOptions } from './writer.js';
 

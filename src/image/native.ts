@@ -21,7 +21,29 @@ export interface Native {
   warpAffineInto(source: Image, target: Image, matrix: Float64Array, border: string, fill: number): void;
   rotateInto(source: Image, target: Image, degrees: number): void;
   laplacianVariance(image: Image): number;
+  /** Begins to open at once; `onChange` means: ask status() again. */
+  readonly Capture: new (
+    options: object,
+    onChange: () => void,
+  ) => NativeCapture;
   readonly Writer: new (path: string, width: number, height: number, fps: number) => NativeWriter;
+}
+
+export interface NativeStatus {
+  readonly state: 'opening' | 'open' | 'ended' | 'failed' | 'stopped';
+  readonly problem: string;
+  readonly received: number;
+  readonly dropped: number;
+  readonly frameWaits: boolean;
+  readonly done: boolean;
+}
+
+export interface NativeCapture {
+  status(): NativeStatus;
+  take(): { width: number; height: number; seq: number; monotonicMs: number; wallMs: number } | null;
+  readInto(image: Image): void;
+  stop(): void;
+  close(): void;
 }
 
 export interface NativeWriter {

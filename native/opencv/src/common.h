@@ -7,10 +7,9 @@
 #include <opencv2/core.hpp>
 #include <string>
 
-namespace faced {
+#include "limits.h"
 
-// Wide enough for any picture within the limits of decode(), narrow enough that width * height * 3 fits in 31 bits.
-constexpr int kMaxSide = 26000;
+namespace faced {
 
 inline int whole(const Napi::Env& env, const Napi::Value& value, const char* what, int low, int high) {
   if (!value.IsNumber()) throw Napi::TypeError::New(env, std::string(what) + " must be a number");
