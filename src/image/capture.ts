@@ -30,6 +30,8 @@ export interface CapturedFrame {
   /** Counts what the device delivered since it was opened, from 1; a gap is a dropped frame. */
   readonly seq: number;
   readonly capturedAt: Instant;
+  /** Place in the clip, milliseconds, where every frame is delivered and the reader sets the pace. */
+  readonly mediaMs?: number;
 }
 
 export interface WaitOptions {
@@ -76,8 +78,9 @@ export class Capture {
     }
     const taken = this.#native.take();
     if (taken !== null) {
-      const { width, height, seq, monotonicMs, wallMs } = taken;
-      return { width, height, seq, capturedAt: { monotonicMs, wallMs } };
+      const { width, height, seq, monotonicMs, wallMs, mediaMs } = taken;
+      const media = mediaMs < 0 ? {} : { mediaMs };
+        return { width, height, seq, capturedAt: { monotonicMs, wallMs }, ...media };
     }
     if (status.state === 'failed') throw new FacedError('source.failed', status.problem);
     return null;
