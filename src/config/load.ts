@@ -113,7 +113,7 @@ function withoutEmptySections(value: unknown, node: SchemaNode | undefined): unk
     .map(([key, child]) => ({ key, child, schema: node.properties?.[key] ?? mapValues(node) }))
     .filter(
       ({ key, child, schema }) =>
-        !(child === null && schema?.type === 'object' && key in (node.properties ?? {})),
+        !(child === null && schema?.type === 'object' && Object.hasOwn(node.properties ?? {}, key)),
     )
     .map(({ key, child, schema }): [string, unknown] => [key, withoutEmptySections(child, schema)]);
   return Object.fromEntries(entries);
@@ -126,7 +126,8 @@ function assign(tree: Tree, path: readonly string[], value: unknown): void {
     tree[key] = value;
     return;
   }
-  const child = tree[key];
+  // A camera may be called `constructor`.
+  const child = Object.hasOwn(tree, key) ? tree[key] : undefined;
   // A section that is something else (a mistake in the file) stays, so that it is reported.
   if (child !== undefined && child !== null && !isTree(child)) return;
   const next = isTree(child) ? child : {};

@@ -58,11 +58,3 @@ export function mapValues(node: SchemaNode): SchemaNode | undefined {
 export function isSection(node: SchemaNode): boolean {
   return node.properties !== undefined;
 }
-
-/** The schema at a path; a map's key matches its values' schema. */
-export function schemaAt(path: readonly string[], root: SchemaNode = SCHEMA): SchemaNode | undefined {
-  return path.reduce<SchemaNode | undefined>(
-    (node, key) => node && (node.properties?.[key] ?? mapValues(node) ?? node.items),
-    root,
-  );
-}

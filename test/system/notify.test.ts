@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type TestContext, test } from 'node:test';
+import { Notifier, watchdogPeriod } from '../../src/system/notify.js';
+import { temporaryDir } from '../helpers/dirs.js';
+
+/** systemd's end of the socket: says "listening", then each datagram as one JSON line. */
+const LISTENER = `
+import json, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print('"listening"', flush=True)
+while True:
+    data, fds, flags, address = socket.recv_fds(s, 65536, 8)
+    for fd in fds: os.close(fd)
+    if data != b'BARRIER=1': print(json.dumps(data.decode()), flush=True)
+`;
+
+const found = (program: string) => spawnSync(program, ['--version']).error === undefined;
+const skip =
+  found('systemd-notify') && found('python3') ? false : 'needs systemd-notify and python3 (Debian packages)';
+
+interface Listener {
+  readonly socket: string;
+  next(): Promise<string>;
+}
+
+async function listen(t: TestContext): Promise<Listener> {
+  const socket = join(await temporaryDir(t), 'notify');
+  const child: ChildProcess = spawn('python3', ['-c', LISTENER, socket], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill());
+  assert.ok(child.stdout !== null);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    assert.ok(!done, 'the listener ended');
+    return String(JSON.parse(value));
+  };
+  assert.equal(await next(), 'listening');
+  return { socket, next };
+}
+
+test('systemd hears what the service says, in order', { skip }, async (t) => {
+  const { socket, next } = await listen(t);
+  const notifier = new Notifier({
+    env: { ...process.env, NOTIFY_SOCKET: socket },
+    onProblem: (reason) => assert.fail(reason),
+  });
+  void notifier.status('loading\nmodels');
+  void notifier.ready('watching 2 cameras');
+  void notifier.reloading();
+  await notifier.stopping();
+  assert.equal(await next(), 'STATUS=loading models');
+  assert.equal(await next(), 'READY=1\nSTATUS=watching 2 cameras');
+  assert.match(await next(), /^RELOADING=1\nMONOTONIC_USEC=\d+$/);
+  assert.equal(await next(), 'STOPPING=1');
+});
+
+test('the watchdog is fed while there is life, and not after', { skip }, async (t) => {
+  const { socket, next } = await listen(t);
+  const env = {
+    ...process.env,
+    NOTIFY_SOCKET: socket,
+    WATCHDOG_USEC: '90000',
+    WATCHDOG_PID: String(process.pid),
+  };
+  const notifier = new Notifier({ env, onProblem: (reason) => assert.fail(reason) });
+  let alive = true;
+  let asked = 0;
+  const hung = new Promise<void>((resolve) => {
+    assert.equal(
+      notifier.watchdog(() => {
+        if (!alive && ++asked === 3) resolve();
+        return alive;
+      }),
+      30,
+    );
+  });
+  // The timer does not keep a process alive; the test has to.
+  const hold = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(hold));
+  assert.equal(await next(), 'WATCHDOG=1');
+  assert.equal(await next(), 'WATCHDOG=1');
+  alive = false;
+  await hung;
+  await notifier.stopping();
+  // Whatever was on its way when life ended comes first; then nothing but the farewell.
+  let last = await next();
+  for (let sent = 0; last === 'WATCHDOG=1' && sent < 2; sent++) last = await next();
+  assert.equal(last, 'STOPPING=1');
+});
+
+test('without systemd nothing is said and nothing is run', async () => {
+  const sent: string[] = [];
+  const notifier = new Notifier({
+    env: { WATCHDOG_USEC: '1000' },
+    send: async (assignments) => void sent.push(...assignments),
+  });
+  await notifier.ready();
+  await notifier.stopping();
+  assert.equal(
+    notifier.watchdog(() => true),
+    null,
+  );
+  assert.deepEqual(sent, []);
+});
+
+test('that systemd cannot be told is said once, and nothing rejects', async () => {
+  const problems: string[] = [];
+  const notifier = new Notifier({
+    env: { NOTIFY_SOCKET: '/nonexistent/socket' },
+    onProblem: (reason) => problems.push(reason),
+    send: async () => {
+      throw new Error('no such program');
+    },
+  });
+  await notifier.ready();
+  await notifier.status('x');
+  assert.deepEqual(problems, ['systemd cannot be told how the service is: no such program']);
+});
+
+test('the watchdog’s period is systemd’s, and for this process only', () => {
+  assert.equal(watchdogPeriod({ WATCHDOG_USEC: '30000000' }), 30_000);
+  assert.equal(watchdogPeriod({ WATCHDOG_USEC: '30000000', WATCHDOG_PID: '1' }, 2), null);
+  assert.equal(watchdogPeriod({ WATCHDOG_USEC: '0' }), null);
+  assert.equal(watchdogPeriod({}), null);
+});
