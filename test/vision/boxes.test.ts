@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Box } from '../../src/domain/face.js';
+import { iou, nonMaximumSuppression, scaleBox, squareBox, visibleShare } from '../../src/vision/boxes.js';
+
+const box = (x: number, y: number, width: number, height: number): Box => ({ x, y, width, height });
+
+test('intersection over union', () => {
+  const cases: [Box, Box, number][] = [
+    [box(0, 0, 10, 10), box(0, 0, 10, 10), 1],
+    [box(0, 0, 10, 10), box(5, 0, 10, 10), 50 / 150],
+    [box(0, 0, 10, 10), box(2, 2, 5, 5), 25 / 100],
+    [box(0, 0, 10, 10), box(10, 0, 10, 10), 0],
+    [box(-5, -5, 10, 10), box(0, 0, 10, 10), 25 / 175],
+    [box(0, 0, 0, 0), box(0, 0, 0, 0), 0],
+  ];
+  for (const [a, b, expected] of cases) {
+    assert.equal(iou(a, b), expected);
+    assert.equal(iou(b, a), expected);
+  }
+});
+
+test('suppression keeps the best of those that overlap and all that do not', () => {
+  const a = { box: box(0, 0, 10, 10), score: 0.7 };
+  const better = { box: box(1, 0, 10, 10), score: 0.9 };
+  const apart = { box: box(50, 50, 10, 10), score: 0.6 };
+  assert.deepEqual(nonMaximumSuppression([a, better, apart], { maxIou: 0.4, limit: 9 }), [better, apart]);
+});
+
+test('a box that was itself suppressed suppresses nothing', () => {
+  // In a chain, b overlaps a and c, but a and c do not overlap each other: c stays.
+  const a = { box: box(0, 0, 10, 10), score: 0.9 };
+  const b = { box: box(4, 0, 10, 10), score: 0.8 };
+  const c = { box: box(8, 0, 10, 10), score: 0.7 };
+  assert.ok(iou(a.box, b.box) > 0.4 && iou(b.box, c.box) > 0.4 && iou(a.box, c.box) < 0.4);
+  assert.deepEqual(nonMaximumSuppression([c, b, a], { maxIou: 0.4, limit: 9 }), [a, c]);
+});
+
+test('suppression is bounded, and leaves its input alone', () => {
+  const many = Array.from({ length: 50 }, (_, i) => ({ box: box(i * 20, 0, 10, 10), score: i / 50 }));
+  const before = [...many];
+  const kept = nonMaximumSuppression(many, { maxIou: 0.4, limit: 3 });
+  assert.deepEqual(
+    kept.map(({ score }) => score),
+    [0.98, 0.96, 0.94],
+  );
+  assert.deepEqual(many, before);
+});
+
+test('boxes are scaled about their centre and squared around it', () => {
+  assert.deepEqual(scaleBox(box(10, 20, 10, 20), 2), box(5, 10, 20, 40));
+  assert.deepEqual(squareBox(box(10, 20, 10, 20)), box(5, 20, 20, 20));
+});
+
+test('the visible share of a box at the border', () => {
+  assert.equal(visibleShare(box(-5, 0, 10, 10), 100, 100), 0.5);
+  assert.equal(visibleShare(box(95, 95, 10, 10), 100, 100), 0.25);
+  assert.equal(visibleShare(box(0, 0, 10, 10), 100, 100), 1);
+});
