@@ -80,7 +80,7 @@ export class Capture {
     if (taken !== null) {
       const { width, height, seq, monotonicMs, wallMs, mediaMs } = taken;
       const media = mediaMs < 0 ? {} : { mediaMs };
-        return { width, height, seq, capturedAt: { monotonicMs, wallMs }, ...media };
+      return { width, height, seq, capturedAt: { monotonicMs, wallMs }, ...media };
     }
     if (status.state === 'failed') throw new FacedError('source.failed', status.problem);
     return null;

@@ -40,7 +40,14 @@ export interface NativeStatus {
 
 export interface NativeCapture {
   status(): NativeStatus;
-  take(): { width: number; height: number; seq: number; monotonicMs: number; wallMs: number; mediaMs: number } | null;
+  take(): {
+    width: number;
+    height: number;
+    seq: number;
+    monotonicMs: number;
+    wallMs: number;
+    mediaMs: number;
+  } | null;
   readInto(image: Image): void;
   stop(): void;
   close(): void;

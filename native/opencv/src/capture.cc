@@ -130,7 +130,7 @@ class Capture : public Napi::ObjectWrap<Capture> {
     return result;
   }
 
-  // take(): { width, height, seq, monotonicMs, wallMs } of the waiting frame, which readInto() then gives; null without one.
+  // take(): { width, height, seq, monotonicMs, wallMs, mediaMs (-1: none) } of the waiting frame, which readInto() then gives; null without one.
   Napi::Value take(const Napi::CallbackInfo& info) {
     if (!grabber_->take(taken_)) return info.Env().Null();
     auto result = Napi::Object::New(info.Env());
@@ -139,6 +139,7 @@ class Capture : public Napi::ObjectWrap<Capture> {
     result.Set("seq", taken_.seq);
     result.Set("monotonicMs", taken_.monotonicMs);
     result.Set("wallMs", taken_.wallMs);
+    result.Set("mediaMs", taken_.mediaMs);
     return result;
   }
 

@@ -96,6 +96,7 @@ void Grabber::grabAll(cv::VideoCapture& capture) {
     frame.monotonicMs = clockMs(CLOCK_MONOTONIC);
     frame.wallMs = clockMs(CLOCK_REALTIME);
     frame.seq = ++seq;
+    if (settings_.everyFrame) frame.mediaMs = capture.get(cv::CAP_PROP_POS_MSEC);
     if (settings_.paced && !waitForPace(capture)) return;
     if (!isDue(frame.monotonicMs)) {
       const std::lock_guard<std::mutex> hold(lock_);

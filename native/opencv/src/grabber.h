@@ -35,6 +35,7 @@ struct Grabbed {
   double seq = 0;
   double monotonicMs = 0;  // CLOCK_MONOTONIC when the frame was grabbed
   double wallMs = 0;       // since 1970
+  double mediaMs = -1;     // place in the clip; -1 where frames come at their own time
 };
 
 struct GrabberStatus {
