@@ -51,6 +51,7 @@ export class ShotPlan {
   #waitingSinceMs: number | undefined;
   #best: FaceQuality | undefined;
   #keptScore = -1;
+  #doubted = false;
   #poor: { reason: PoorReason; quality: FaceQuality } | undefined;
 
   constructor(options: ShotPlanOptions = DEFAULT_SHOT_PLAN) {
@@ -113,7 +114,15 @@ export class ShotPlan {
     if (this.#embedded === 0) this.#firstMs = nowMs;
     this.#embedded++;
     this.#lastMs = nowMs;
+    this.#doubted = false;
     if (quality.score >= (this.#best?.score ?? -1)) this.#best = quality;
+    this.forget();
+  }
+
+  /** The shot showed somebody else, perhaps: look again soon. */
+  doubted(nowMs: number): void {
+    this.#lastMs = nowMs;
+    this.#doubted = true;
     this.forget();
   }
 
@@ -126,7 +135,7 @@ export class ShotPlan {
   #interval(nowMs: number): number {
     const { spreadShots, spreadMs, renewMs } = this.#options;
     const lively = this.#embedded < spreadShots && nowMs - this.#firstMs < spreadMs + spreadMs / spreadShots;
-    return lively ? spreadMs / spreadShots : renewMs;
+    return lively || this.#doubted ? spreadMs / spreadShots : renewMs;
   }
 }
 

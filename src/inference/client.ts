@@ -1,0 +1,293 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { FacedError } from '../domain/errors.js';
+import { TypedEvents } from '../lib/events.js';
+import type { Logger } from '../lib/log.js';
+import { Caller, channelOf } from '../lib/rpc.js';
+import type { AnalyseOptions, ImageAnalysis, Vision, VisionEvents } from '../pipeline/ports.js';
+import { DEFAULT_ANALYSE_QUEUE, type VisionOptions } from '../pipeline/vision-options.js';
+import { withoutSecrets } from './environment.js';
+
+export interface VisionClientOptions {
+  /** `thread`: less memory. `process`: a crash of a driver or model costs a moment, not the daemon, and ending it gives memory back. */
+  readonly isolation: 'thread' | 'process';
+  /** The compiled vision-worker.js. */
+  readonly workerUrl: URL;
+  readonly vision: VisionOptions;
+  readonly logger: Logger;
+  /** Without a sign of life for so long the worker is ended and started again. Default 8 s. */
+  readonly silenceMs?: number;
+  /** How long the models may take to load. Default 60 s. */
+  readonly startMs?: number;
+  /** Pauses before the first, second, … start after crashes in a row, milliseconds. */
+  readonly pausesMs?: readonly number[];
+}
+
+export const DEFAULT_SILENCE_MS = 8000;
+const DEFAULT_START_MS = 60_000;
+const DEFAULT_PAUSES_MS = [0, 1000, 2000, 5000, 10_000, 30_000];
+/** A worker that lived this long was well: the pauses begin anew. */
+const WELL_AFTER_MS = 60_000;
+const STOP_PATIENCE_MS = 3000;
+
+interface Running {
+  readonly caller: Caller;
+  readonly startedAt: number;
+  lastSign: number;
+  /** It has answered `start`: from here on its end is a crash. */
+  ready: boolean;
+  /** Ends it at once; nothing of it is heard any more. */
+  end(): Promise<void>;
+}
+
+interface PendingAnalysis {
+  readonly image: Uint8Array;
+  readonly options: AnalyseOptions | undefined;
+  retried: boolean;
+  resolve(value: ImageAnalysis): void;
+  reject(error: Error): void;
+}
+
+/** The vision worker, supervised. See {@link createVision}. */
+class SupervisedVision implements Vision {
+  readonly #options: VisionClientOptions;
+  readonly #events: TypedEvents<VisionEvents>;
+  readonly #pending = new Set<PendingAnalysis>();
+  readonly #stopping = new AbortController();
+  #running: Running | undefined;
+  #restarting: Promise<void> = Promise.resolve();
+  #watch: NodeJS.Timeout | undefined;
+  #crashes = 0;
+  #restarts = 0;
+
+  constructor(options: VisionClientOptions) {
+    this.#options = options;
+    this.#events = new TypedEvents((error) =>
+      options.logger.error({ reason: String(error) }, 'a listener of the vision worker failed'),
+    );
+  }
+
+  on<Name extends keyof VisionEvents>(
+    name: Name,
+    listener: (payload: VisionEvents[Name]) => void,
+  ): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** Resolves when the models are loaded and the cameras are being opened. Rejects when that can never work. */
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const giveUp = (): void => {
+      this.#running?.end();
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      await this.#launch();
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+    const silence = this.#options.silenceMs ?? DEFAULT_SILENCE_MS;
+    this.#watch = setInterval(() => this.#checkSigns(silence), Math.min(1000, silence / 4));
+    this.#watch.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    clearInterval(this.#watch);
+    if (this.#running?.ready === false) await this.#running.end();
+    await this.#restarting;
+    const running = this.#running;
+    this.#running = undefined;
+    if (running !== undefined) {
+      const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
+      await Promise.race([running.caller.call('stop').catch(() => undefined), patience]);
+      await running.end();
+    }
+    this.#rejectPending(new FacedError('rpc.closed', 'the vision worker was stopped'));
+  }
+
+  analyse(image: Uint8Array, options?: AnalyseOptions): Promise<ImageAnalysis> {
+    if (this.#stopping.signal.aborted) {
+      return Promise.reject(new FacedError('rpc.closed', 'the vision worker was stopped'));
+    }
+    const limit = this.#options.vision.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
+    if (this.#pending.size >= limit) {
+      return Promise.reject(
+        new FacedError('busy', `${limit} pictures wait already`, { fix: 'Send fewer at a time.' }),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const one: PendingAnalysis = { image, options, retried: false, resolve, reject };
+      this.#pending.add(one);
+      if (this.#running?.ready === true) void this.#ask(one, this.#running);
+    });
+  }
+
+  async snapshot(camera: string): Promise<Uint8Array | null> {
+    return (await this.#running?.caller.call<Uint8Array | null>('snapshot', camera)) ?? null;
+  }
+
+  async #ask(one: PendingAnalysis, running: Running): Promise<void> {
+    try {
+      const argument = { image: one.image, ...(one.options === undefined ? {} : { options: one.options }) };
+      const analysis = await running.caller.call<ImageAnalysis>('analyse', argument);
+      this.#pending.delete(one);
+      one.resolve(analysis);
+    } catch (thrown) {
+      const error = FacedError.from(thrown);
+      // It goes to the next worker, once: a picture that kills workers must not do so for ever.
+      if (error.code === 'vision.crashed' && !one.retried && !this.#stopping.signal.aborted) {
+        one.retried = true;
+        return;
+      }
+      this.#pending.delete(one);
+      one.reject(error);
+    }
+  }
+
+  async #launch(): Promise<void> {
+    const running = this.#spawn();
+    this.#running = running;
+    const timeout = new FacedError('rpc.timeout', 'the vision worker was not ready in time', {
+      fix: 'Run `faced doctor`; a slow card or too little memory are the usual reasons.',
+    });
+    const timer = setTimeout(() => running.caller.fail(timeout), this.#options.startMs ?? DEFAULT_START_MS);
+    try {
+      await running.caller.call('start', this.#options.vision);
+    } catch (error) {
+      if (this.#running === running) this.#running = undefined;
+      await running.end();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    running.lastSign = performance.now();
+    running.ready = true;
+  }
+
+  #spawn(): Running {
+    const { isolation, workerUrl } = this.#options;
+    const end = isolation === 'thread' ? new Worker(workerUrl) : forkWorker(workerUrl);
+    const caller = new Caller(channelOf(end), {
+      reviveError: (error) => FacedError.from(error),
+      onEvent: (name, payload) => {
+        if (!ended) this.#relay(running, name as keyof VisionEvents, payload);
+      },
+    });
+    let ended = false;
+    const gone = (reason: string): void => {
+      if (ended) return;
+      ended = true;
+      caller.fail(new FacedError('vision.crashed', `the vision worker ended: ${reason}`));
+      this.#crashed(running, reason);
+    };
+    const exited = new Promise<void>((resolve) => end.once('exit', () => resolve()));
+    end.once('error', (error: Error) => gone(error.message));
+    end.once('exit', (code: number | null, signal?: string | null) =>
+      gone(signal ? `signal ${signal}` : `exit code ${code}`),
+    );
+    const now = performance.now();
+    const running: Running = {
+      caller,
+      startedAt: now,
+      lastSign: now,
+      ready: false,
+      end: async () => {
+        ended = true;
+        caller.fail(new FacedError('vision.crashed', 'the vision worker was ended'));
+        await kill(end, exited);
+      },
+    };
+    return running;
+  }
+
+  #relay(running: Running, name: keyof VisionEvents, payload: unknown): void {
+    running.lastSign = performance.now();
+    this.#events.emit(name, payload as VisionEvents[typeof name]);
+  }
+
+  #checkSigns(silenceMs: number): void {
+    const running = this.#running;
+    if (running?.ready !== true || performance.now() - running.lastSign < silenceMs) return;
+    void running.end();
+    this.#crashed(running, `no sign of life for ${Math.round(silenceMs / 1000)} s`);
+  }
+
+  /** A worker that had started is gone. One that never started is its launcher's business. */
+  #crashed(running: Running, reason: string): void {
+    if (this.#running !== running || !running.ready || this.#stopping.signal.aborted) return;
+    this.#running = undefined;
+    if (performance.now() - running.startedAt > WELL_AFTER_MS) this.#crashes = 0;
+    this.#restarts++;
+    this.#events.emit('restarted', { reason, count: this.#restarts });
+    this.#options.logger.warn(
+      { reason, restarts: this.#restarts },
+      'the vision worker ended and is started again',
+    );
+    this.#restarting = this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    const pauses = this.#options.pausesMs ?? DEFAULT_PAUSES_MS;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const pause = pauses[Math.min(this.#crashes, pauses.length - 1)] ?? 0;
+      this.#crashes++;
+      if (pause > 0) await sleep(pause, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.#launch();
+        break;
+      } catch (error) {
+        const { code, message } = FacedError.from(error);
+        this.#options.logger.error({ code, reason: message }, 'the vision worker could not be started again');
+        this.#rejectPending(
+          new FacedError('vision.crashed', `the vision worker could not be started: ${message}`),
+        );
+      }
+    }
+    const running = this.#running;
+    if (running?.ready === true) for (const one of this.#pending) void this.#ask(one, running);
+  }
+
+  #rejectPending(error: FacedError): void {
+    for (const one of this.#pending) one.reject(error);
+    this.#pending.clear();
+  }
+}
+
+function forkWorker(workerUrl: URL): ChildProcess {
+  return fork(fileURLToPath(workerUrl), [], {
+    // Standard output belongs to a command's answer.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    serialization: 'advanced',
+    env: withoutSecrets(process.env),
+    // The parent's own flags (a test runner's, an inspector's) are not the child's.
+    execArgv: [],
+  });
+}
+
+async function kill(end: Worker | ChildProcess, exited: Promise<void>): Promise<void> {
+  if (end instanceof Worker) {
+    // A thread inside native code ends when it comes back from it; nobody waits for that long.
+    await Promise.race([end.terminate(), sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
+    return;
+  }
+  if (end.exitCode === null && end.signalCode === null) end.kill('SIGKILL');
+  else return;
+  await exited;
+}
+
+/**
+ * The {@link Vision} port over a worker thread or a child process. When the worker ends unexpectedly, or gives no sign of
+ * life, it is ended and started again at once (with growing pauses when that happens in a row), which is said with
+ * `restarted`. Pictures that were being analysed are given to the next worker once, then rejected with `vision.crashed`.
+ */
+export function createVision(options: VisionClientOptions): Vision {
+  return new SupervisedVision(options);
+}

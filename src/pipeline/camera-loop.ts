@@ -1,0 +1,264 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ulid } from 'ulid';
+import { FacedError } from '../domain/errors.js';
+import type { Face } from '../domain/face.js';
+import type { Frame, Image } from '../domain/frame.js';
+import { encodeJpeg } from '../image/index.js';
+import type { TypedEvents } from '../lib/events.js';
+import { FrameView } from './frame-view.js';
+import { MotionGate, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH } from './motion.js';
+import type {
+  CameraStats,
+  FaceDetector,
+  FaceEmbedder,
+  FrameSource,
+  LivenessScorer,
+  VisionEvents,
+} from './ports.js';
+import { type EmbeddedShot, type Moment, Shots } from './shots.js';
+import type { StageClock } from './stage-clock.js';
+import { type Track, Tracker, type TrackerOptions } from './tracker.js';
+import type { Turns } from './turns.js';
+import { type CameraView, counts, watchedPixels } from './view.js';
+
+export interface CameraLoopParts {
+  readonly source: FrameSource;
+  readonly view: CameraView;
+  /** For frames of a stream. */
+  readonly detector: FaceDetector;
+  /** For pictures that stand for themselves (a folder): may look twice. */
+  readonly stillDetector: FaceDetector;
+  readonly embedder: FaceEmbedder;
+  readonly liveness: LivenessScorer | null;
+  readonly turns: Turns;
+  readonly stages: StageClock;
+  readonly events: TypedEvents<VisionEvents>;
+  /** The work on one frame failed. Said each time; whoever listens says it once. */
+  readonly onFailure: (error: FacedError) => void;
+  readonly tracker?: Partial<TrackerOptions>;
+}
+
+/** When everybody in view has been looked at enough, five detections a second are enough to see who comes and goes. */
+const SETTLED_EVERY_MS = 200;
+/** Without a frame for so long (a frozen camera) nobody is in view any more. */
+const SILENCE_MS = 3000;
+const SNAPSHOT_TIMEOUT_MS = 5000;
+const DEFAULT_MOTION_THRESHOLD = 0.002;
+const DEFAULT_LOOK_EVERY_MS = 2000;
+const HOLD_MS = 1000;
+
+/** One camera's frames from the source to sightings. The error of one frame never ends the loop. */
+export class CameraLoop {
+  readonly #parts: CameraLoopParts;
+  readonly #view: FrameView;
+  readonly #tracker: Tracker;
+  readonly #shots: Shots;
+  #gate: MotionGate;
+  #processed = 0;
+  #asleep = 0;
+  #failed = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  #detectedMs = Number.NEGATIVE_INFINITY;
+  #frameAt = performance.now();
+  #said = '';
+  #snapshots: ((jpeg: Uint8Array | null) => void)[] = [];
+  #over = false;
+
+  constructor(parts: CameraLoopParts) {
+    this.#parts = parts;
+    this.#view = new FrameView(parts.view);
+    this.#tracker = new Tracker(parts.tracker);
+    this.#shots = new Shots({
+      camera: parts.source.camera,
+      embedder: parts.embedder,
+      liveness: parts.liveness,
+      stages: parts.stages,
+    });
+    this.#gate = newGate(parts.view);
+  }
+
+  /** Resolves when the source has ended or `signal` aborts, and every track with it. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { source, turns } = this.#parts;
+    let dueMs = Number.NEGATIVE_INFINITY;
+    for (;;) {
+      const frame = await source.next();
+      this.#sayChange();
+      if (frame === null || signal.aborted) break;
+      this.#frameAt = performance.now();
+      if (!frame.still && this.#parts.view.fps !== undefined) {
+        const interval = 1000 / this.#parts.view.fps;
+        const now = timeOf(frame);
+        if (frame.mediaMs !== undefined && now < dueMs && now >= this.#lastMs) continue;
+        // A camera's own jitter must not turn every second frame away.
+        dueMs = now + interval * 0.9;
+      }
+      const startedAt = performance.now();
+      await turns.take(() => this.#guard(() => this.#process(frame)));
+      await this.#pause(frame, startedAt, signal);
+    }
+    this.#over = true;
+    for (const resolve of this.#snapshots.splice(0)) resolve(null);
+    await turns.take(() => this.#guard(() => this.#endAll()));
+  }
+
+  stats(): CameraStats {
+    return {
+      camera: this.#parts.source.camera,
+      ...this.#parts.source.stats(),
+      processed: this.#processed,
+      asleep: this.#asleep,
+      failed: this.#failed,
+    };
+  }
+
+  /** To be called about once a second: what has to happen when no frames come. */
+  tick(): void {
+    this.#sayChange();
+    if (this.#over || this.#tracker.alive === 0 || performance.now() - this.#frameAt < SILENCE_MS) return;
+    this.#frameAt = performance.now();
+    this.#parts.turns.take(() => this.#guard(() => this.#endAll()));
+  }
+
+  /** The next frame as JPEG, upright and with masks painted over; null when none comes. */
+  snapshot(): Promise<Uint8Array | null> {
+    if (this.#over) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#snapshots = this.#snapshots.filter((one) => one !== answer);
+        resolve(null);
+      }, SNAPSHOT_TIMEOUT_MS);
+      const answer = (jpeg: Uint8Array | null): void => {
+        clearTimeout(timer);
+        resolve(jpeg);
+      };
+      this.#snapshots.push(answer);
+    });
+  }
+
+  async #process(frame: Frame): Promise<void> {
+    const { stages } = this.#parts;
+    const startedAt = stages.now();
+    const image = this.#view.prepare(frame);
+    const nowMs = timeOf(frame);
+    this.#processed++;
+    if (this.#snapshots.length > 0) {
+      const jpeg = encodeJpeg(image);
+      for (const resolve of this.#snapshots.splice(0)) resolve(jpeg);
+    }
+    if (frame.still) await this.#still({ frame, image, nowMs });
+    else await this.#moving({ frame, image, nowMs });
+    stages.lap('frame', startedAt);
+  }
+
+  async #moving(moment: Moment): Promise<void> {
+    const { stages } = this.#parts;
+    const { image, nowMs } = moment;
+    // A clip that begins anew: nobody of before is in view.
+    if (nowMs < this.#lastMs) await this.#endAll();
+    this.#lastMs = nowMs;
+    const gateAt = stages.now();
+    const open = this.#gate.look(this.#view.thumbnail(image), nowMs, this.#tracker.alive > 0);
+    const detectAt = stages.lap('motion', gateAt);
+    if (!open) {
+      this.#asleep++;
+      return;
+    }
+    if (nowMs - this.#detectedMs < SETTLED_EVERY_MS && this.#shots.settled(nowMs)) return;
+    this.#detectedMs = nowMs;
+    const faces = await this.#detect(this.#parts.detector, image);
+    const trackAt = stages.lap('detect', detectAt);
+    const { seen, ended } = this.#tracker.update(faces, nowMs);
+    stages.lap('track', trackAt);
+    for (const track of ended) await this.#end(track);
+    const shots = await this.#shots.take(
+      seen.filter((one) => one.confirmed),
+      moment,
+    );
+    for (const one of shots) await this.#place(one, nowMs);
+  }
+
+  /** Whose shot it turned out to be. */
+  async #place(one: EmbeddedShot, nowMs: number): Promise<void> {
+    const identity = this.#tracker.identify(one.track, one.embedding, one.shot.quality.score);
+    if (identity === undefined) return;
+    if (identity.kind === 'doubtful') {
+      this.#shots.doubted(identity.track, nowMs);
+      return;
+    }
+    if (identity.kind === 'resumed') this.#shots.drop(identity.instead);
+    if (identity.kind === 'replaced') await this.#end(identity.ended);
+    this.#shots.done(identity.track, one.shot, nowMs);
+    this.#parts.events.emit('sighted', this.#shots.sighting({ ...one, track: identity.track }, false));
+  }
+
+  async #still(moment: Moment): Promise<void> {
+    const { stages, stillDetector, events } = this.#parts;
+    const detectAt = stages.now();
+    const faces = await this.#detect(stillDetector, moment.image);
+    stages.lap('detect', detectAt);
+    for (const sighting of await this.#shots.still(faces, moment, ulid)) {
+      events.emit('sighted', sighting);
+      events.emit('trackEnded', { camera: sighting.camera, track: sighting.track, lastSeenMs: moment.nowMs });
+    }
+  }
+
+  async #detect(detector: FaceDetector, image: Image): Promise<Face[]> {
+    const { view } = this.#parts;
+    const faces = await detector.detect(image, view.minFace === undefined ? {} : { minSize: view.minFace });
+    return faces.filter((one) => counts(view, one.box, image.width, image.height));
+  }
+
+  async #end(track: Track): Promise<void> {
+    const { events, source } = this.#parts;
+    const last = await this.#shots.finish(track.id);
+    if (last !== null) events.emit('sighted', last);
+    events.emit('trackEnded', { camera: source.camera, track: track.id, lastSeenMs: track.lastSeenMs });
+  }
+
+  async #endAll(): Promise<void> {
+    for (const track of this.#tracker.endAll()) await this.#end(track);
+    this.#gate = newGate(this.#parts.view);
+    this.#detectedMs = Number.NEGATIVE_INFINITY;
+  }
+
+  async #guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      this.#failed++;
+      this.#parts.onFailure(FacedError.from(thrown));
+    }
+  }
+
+  /** Lets messages and timers through, and waits until the next frame is due. A clip has its own clock and is not waited for. */
+  async #pause(frame: Frame, startedAt: number, signal: AbortSignal): Promise<void> {
+    const { fps } = this.#parts.view;
+    const live = !frame.still && frame.mediaMs === undefined && fps !== undefined;
+    const rest = live ? 1000 / fps - (performance.now() - startedAt) : 0;
+    if (rest > 1) await sleep(rest, undefined, { signal }).catch(() => undefined);
+    else await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #sayChange(): void {
+    const { source, events } = this.#parts;
+    const { state, problem } = source.stats();
+    const now = `${state} ${problem ?? ''}`;
+    if (now === this.#said) return;
+    this.#said = now;
+    events.emit('cameraChanged', this.stats());
+  }
+}
+
+function newGate(view: CameraView): MotionGate {
+  return new MotionGate({
+    threshold: view.motionThreshold ?? DEFAULT_MOTION_THRESHOLD,
+    lookEveryMs: view.lookEveryMs ?? DEFAULT_LOOK_EVERY_MS,
+    holdMs: HOLD_MS,
+    watched: watchedPixels(view, THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT),
+  });
+}
+
+function timeOf(frame: Frame): number {
+  return frame.mediaMs ?? frame.capturedAt.monotonicMs;
+}

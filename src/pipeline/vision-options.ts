@@ -1,0 +1,33 @@
+import type { CameraView } from './view.js';
+
+/** All that the vision worker needs to know, as plain data that crosses to a thread or a process. No secrets but a camera's own URI. */
+export interface VisionOptions {
+  /** Folder of the model files and of a user's own cards. */
+  readonly modelsDir: string;
+  readonly models: {
+    readonly detector: string;
+    /** For detectors that give no points of their own. */
+    readonly landmarks: string;
+    readonly recogniser: string;
+    /** Null: liveness is not scored. */
+    readonly liveness: string | null;
+  };
+  /** Embed each crop and its mirror image: twice the time, steadier answers. Default true. */
+  readonly flip?: boolean;
+  readonly cameras: readonly CameraSpec[];
+  /** Pictures that may wait for {@link Vision.analyse}; more are refused with `busy`. Default 8. */
+  readonly analyseQueue?: number;
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
+  /** Folder of the photographs for the `demo` source. */
+  readonly photographs?: string;
+}
+
+export interface CameraSpec {
+  readonly name: string;
+  readonly source: string;
+  readonly view: CameraView;
+  /** A live camera that gives no frame for so long is opened again. */
+  readonly freezeAfterMs?: number;
+}
+
+export const DEFAULT_ANALYSE_QUEUE = 8;

@@ -1,0 +1,190 @@
+/**
+ * The vision worker's composition root: cameras, models and loops, on a thread or in a child process of their own.
+ * It holds neither the gallery's key nor the lock. The runs of the models block it, which is what it is there for.
+ */
+import { parentPort } from 'node:worker_threads';
+import { createSource } from './camera/index.js';
+import { FacedError } from './domain/errors.js';
+import { decode } from './image/index.js';
+import { ModelStore, openModels } from './inference/index.js';
+import { TypedEvents } from './lib/events.js';
+import { createLogger, type Logger } from './lib/log.js';
+import { channelOf, serve } from './lib/rpc.js';
+import { ImageAnalyser } from './pipeline/analyse.js';
+import { CameraLoop } from './pipeline/camera-loop.js';
+import type { AnalyseOptions, FrameSource, ImageAnalysis, VisionEvents } from './pipeline/ports.js';
+import { StageClock } from './pipeline/stage-clock.js';
+import { Turns } from './pipeline/turns.js';
+import { type CameraSpec, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
+
+const BEAT_MS = 1000;
+/** Of these kinds a source may end by itself; a camera's never does. */
+const LIVE_SOURCE = /^(v4l2|csi|rtsps?|gstreamer):/;
+
+class VisionWorker {
+  readonly #events = new TypedEvents<VisionEvents>((error) => this.#sayFailure(FacedError.from(error)));
+  readonly #stages = new StageClock();
+  readonly #turns = new Turns();
+  readonly #stopping = new AbortController();
+  readonly #saidFailures = new Set<string>();
+  readonly #emit: (name: string, payload: unknown) => void;
+  #logger: Logger = createLogger('info');
+  #sources: FrameSource[] = [];
+  #loops = new Map<string, CameraLoop>();
+  #running: Promise<unknown> = Promise.resolve();
+  #beat: NodeJS.Timeout | undefined;
+  #analyser: ImageAnalyser | undefined;
+  #queueLimit = DEFAULT_ANALYSE_QUEUE;
+  #waiting = 0;
+
+  constructor(emit: (name: string, payload: unknown) => void) {
+    this.#emit = emit;
+  }
+
+  /** Loads the models and begins to look. Rejects when a model or a source can never work. */
+  async start(options: VisionOptions): Promise<{ model: string; space: string }> {
+    const { signal } = this.#stopping;
+    this.#logger = createLogger(options.logLevel ?? 'info').child({ part: 'vision' });
+    this.#queueLimit = options.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
+    for (const name of ['sighted', 'trackEnded', 'cameraChanged', 'sourcesEnded', 'beat'] as const) {
+      this.#events.on(name, (payload) => this.#emit(name, payload));
+    }
+    this.#beat = setInterval(() => this.#sayBeat(), BEAT_MS);
+    const store = new ModelStore({ dir: options.modelsDir, logger: this.#logger });
+    const wanted = {
+      store,
+      models: options.models,
+      signal,
+      ...(options.flip === undefined ? {} : { embedder: { flip: options.flip } }),
+    };
+    const models = await openModels(wanted);
+    // The same networks; pictures get a second look when they show nothing.
+    const forPictures = await openModels({ ...wanted, detector: { secondLook: true } });
+    const { embedder, liveness } = models;
+    const parts = { detector: forPictures.detector, embedder };
+    this.#analyser = new ImageAnalyser(liveness === null ? parts : { ...parts, liveness });
+    for (const camera of options.cameras) {
+      const source = await this.#sourceOf(camera, options);
+      const loop = new CameraLoop({
+        source,
+        view: camera.view,
+        detector: models.detector,
+        stillDetector: forPictures.detector,
+        embedder,
+        liveness,
+        turns: this.#turns,
+        stages: this.#stages,
+        events: this.#events,
+        onFailure: (error) => this.#sayFailure(error),
+      });
+      this.#sources.push(source);
+      this.#loops.set(camera.name, loop);
+    }
+    for (const source of this.#sources) await source.start(signal);
+    this.#running = this.#runLoops(options.cameras);
+    return { model: embedder.model, space: embedder.space };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#sources.map((source) => source.stop()));
+    await this.#running;
+    clearInterval(this.#beat);
+  }
+
+  async analyse(request: { image: Uint8Array; options?: AnalyseOptions }): Promise<ImageAnalysis> {
+    const analyser = this.#analyser;
+    if (analyser === undefined) throw new FacedError('busy', 'the models are still being loaded');
+    if (this.#waiting >= this.#queueLimit) {
+      throw new FacedError('busy', `${this.#waiting} pictures wait already`, {
+        fix: 'Send fewer at a time.',
+      });
+    }
+    this.#waiting++;
+    try {
+      return await this.#turns.take(async () => {
+        const analysis = await analyser.analyse(decode(request.image), request.options ?? {});
+        // Lets a camera's frame, and the answer, through before the next picture.
+        await new Promise((resolve) => setImmediate(resolve));
+        return analysis;
+      });
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  async snapshot(camera: string): Promise<Uint8Array | null> {
+    const loop = this.#loops.get(camera);
+    if (loop === undefined) {
+      const names = [...this.#loops.keys()].join(', ') || 'none';
+      throw new FacedError('source.invalid', `there is no camera ${camera}; the cameras are: ${names}`);
+    }
+    return loop.snapshot();
+  }
+
+  async #runLoops(cameras: readonly CameraSpec[]): Promise<void> {
+    if (this.#loops.size === 0) return;
+    const { signal } = this.#stopping;
+    const run = async (loop: CameraLoop): Promise<void> => {
+      try {
+        await loop.run(signal);
+      } catch (error) {
+        this.#sayFailure(FacedError.from(error));
+      }
+    };
+    await Promise.all([...this.#loops.values()].map(run));
+    const live = cameras.some(({ source }) => LIVE_SOURCE.test(source));
+    if (!signal.aborted && !live) this.#events.emit('sourcesEnded', {});
+  }
+
+  #sourceOf(camera: CameraSpec, options: VisionOptions): Promise<FrameSource> {
+    return createSource(
+      {
+        name: camera.name,
+        source: camera.source,
+        ...(camera.view.fps === undefined ? {} : { maxFps: camera.view.fps }),
+        ...(camera.freezeAfterMs === undefined ? {} : { freezeAfterMs: camera.freezeAfterMs }),
+        ...(options.photographs === undefined ? {} : { photographs: options.photographs }),
+      },
+      { logger: this.#logger },
+    );
+  }
+
+  #sayBeat(): void {
+    const loops = [...this.#loops.values()];
+    for (const loop of loops) loop.tick();
+    this.#events.emit('beat', {
+      cameras: loops.map((loop) => loop.stats()),
+      stages: this.#stages.take(),
+      rssBytes: process.memoryUsage.rss(),
+    });
+  }
+
+  /** Each kind of failure is said once; how often it happened stands in the beat. */
+  #sayFailure(error: FacedError): void {
+    const kind = `${error.code} ${error.message}`;
+    if (this.#saidFailures.has(kind) || this.#saidFailures.size >= 100) return;
+    this.#saidFailures.add(kind);
+    this.#logger.error(
+      { code: error.code, reason: error.message, fix: error.fix },
+      'the work on a frame failed; the next one goes on',
+    );
+  }
+}
+
+const channel = channelOf(parentPort ?? process);
+const server = serve(channel, {
+  start: (options: VisionOptions) => worker.start(options),
+  stop: () => worker.stop(),
+  analyse: (request: { image: Uint8Array; options?: AnalyseOptions }) => worker.analyse(request),
+  snapshot: (camera: string) => worker.snapshot(camera),
+});
+const worker = new VisionWorker((name, payload) => server.emit(name, payload));
+
+if (parentPort === null) {
+  // The parent decides when this process ends: a terminal's Ctrl-C and systemd's SIGTERM reach it as well.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  // Without a parent there is nobody to see for. A camera's driver may hold a thread, so the process does not wait for it.
+  process.on('disconnect', () => process.exit(0));
+}
