@@ -4,7 +4,7 @@ import { FacedError } from '../domain/errors.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import { type Endpoint, type EndpointOptions, readEndpoint } from './endpoint.js';
-import { type Failure, failureOf, LOST, refusesVersion } from './failure.js';
+import { type Failure, failureOf, LOST } from './failure.js';
 import { watchPacketSize } from './packet-size.js';
 
 export type MqttVersion = 4 | 5;
@@ -48,9 +48,13 @@ export interface Session {
   subscribe(topic: string): Promise<void>;
 }
 
-/** Each kind of failure is said once until a connection has stood; a connection that stood this long ends the outage. */
+/** In one outage these turn into each other, and are one thing to say. */
+const NETWORK_KINDS = new Set<Failure['kind']>(['unreachable', 'silent', 'lost', 'refused']);
+/** A connection that stood this long ends the outage. */
 const STABLE_MS = 10_000;
 const FAREWELL_MS = 2_000;
+/** Connections closed without an answer before a version that worked is doubted. */
+const SILENT_ATTEMPTS = 4;
 
 /**
  * Keeps a connection to the broker: MQTT 5, or 3.1.1 where the broker refuses 5; pauses between attempts grow to a bound
@@ -60,8 +64,14 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #deps: ConnectionDeps;
   readonly #stopping = new AbortController();
+  /** What was said in this outage already. */
   readonly #said = new Set<string>();
   #version: MqttVersion = 5;
+  /** The broker refused MQTT 5 in words. */
+  #refused = false;
+  /** The present version is the right one, by a refusal of the other or by being the newest. */
+  #proven = false;
+  #silent = 0;
   #failures = 0;
   #clearSession = false;
   #client: MqttClient | undefined;
@@ -127,12 +137,18 @@ export class Connection {
 
   /** True when another version of the protocol shall be tried at once. */
   #fallBack(failure: Failure, tried: MqttVersion): boolean {
-    if (refusesVersion(failure)) {
+    if (failure.kind === 'version') {
       this.#version = tried === 5 ? 4 : 5;
+      this.#refused = tried === 5;
       return tried === 5;
     }
-    // MQTT 3.1.1, 3.1.4 lets a broker close without a word on a version that it does not know.
-    if (failure.kind === 'silent') this.#version = tried === 5 ? 4 : 5;
+    // MQTT 3.1.1, 3.1.4 lets a broker close without a word on a version that it does not know; but a broker that is
+    // just starting does so too, so a version that worked is kept for some attempts.
+    this.#silent = failure.kind === 'silent' ? this.#silent + 1 : 0;
+    const patience = this.#proven ? SILENT_ATTEMPTS : 1;
+    if (this.#silent > 0 && this.#silent % patience === 0) this.#version = tried === 5 ? 4 : 5;
+    // 3.1.1 by silence alone is a guess, made anew at each outage.
+    if (failure.kind === 'lost' && !this.#proven) this.#version = 5;
     return false;
   }
 
@@ -144,8 +160,9 @@ export class Connection {
 
   #say(failure: Failure): void {
     this.#problem = failure.message;
-    if (this.#said.has(failure.kind)) return;
-    this.#said.add(failure.kind);
+    const topic = NETWORK_KINDS.has(failure.kind) ? 'network' : failure.kind;
+    if (this.#said.has(topic)) return;
+    this.#said.add(topic);
     this.#deps.log.warn(
       { code: 'mqtt.connect-failed', reason: failure.message, fix: failure.fix },
       'no connection to the MQTT broker; trying on',
@@ -195,6 +212,7 @@ export class Connection {
     client.on('connect', () => {
       upSince = this.#deps.clock.monotonic();
       this.#clearSession = false;
+      this.#proven = version === 5 || this.#refused;
       this.#problem = null;
       this.#session = this.#sessionOf(client, { version, label: endpoint.label, gone: gone.signal });
       this.#deps.up(this.#session);

@@ -23,10 +23,6 @@ const TAKEN_OVER = 0x8e;
 const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
-export function refusesVersion(failure: Failure): boolean {
-  return failure.kind === 'version';
-}
-
 /**
  * @param about `answered`: whether the broker had sent any packet; `label`: the broker without credentials.
  */

@@ -68,14 +68,14 @@ export class OutboxPump {
   /** True once nothing waits any more; false when that took longer than the limit, or when `signal` was aborted. */
   async drained(limitMs: number, signal?: AbortSignal): Promise<boolean> {
     const limit = AbortSignal.any([AbortSignal.timeout(limitMs), ...(signal ? [signal] : [])]);
-    while (!limit.aborted) {
+    while (true) {
       const idle = this.#nextIdle(limit);
       this.notify();
-      const stats = await this.#deps.outbox.outboxStats();
-      if (stats.waiting === 0) return true;
+      const { waiting } = await this.#deps.outbox.outboxStats();
+      if (waiting === 0) return true;
       await idle;
+      if (limit.aborted) return false;
     }
-    return false;
   }
 
   async #run(publisher: Publisher): Promise<void> {
@@ -182,6 +182,7 @@ export class OutboxPump {
       };
       this.#waiters.add(done);
       limit.addEventListener('abort', done);
+      if (limit.aborted) done();
     });
   }
 }

@@ -153,6 +153,11 @@ export async function listen(
   return listener;
 }
 
+/** Resolves when the client's connection has ended. */
+export function closing(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => client.once('close', () => resolve()));
+}
+
 /** A wire that can be cut: connections to its port reach the broker only while it is whole. */
 export class Wire {
   readonly #sockets = new Set<Socket>();
