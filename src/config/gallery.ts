@@ -1,4 +1,4 @@
-import { pathOrNull, section, wholeNumber, yesOrNo } from './setting.js';
+import { pathOrNull, section, wholeNumber } from './setting.js';
 
 export const gallery = section('People, samples and events on this machine’s disk.', {
   keyFile: pathOrNull({
@@ -21,13 +21,7 @@ export const gallery = section('People, samples and events on this machine’s d
     {
       description: 'For how many days events are kept in the database. 0: they are not kept.',
       default: 30,
-      restart: false,
+      restart: true,
     },
   ),
-  keepImages: yesOrNo({
-    description:
-      'Keep the aligned face of each sample (encrypted), so that another recogniser can be used without enrolling again.',
-    default: false,
-    restart: true,
-  }),
 });

@@ -53,7 +53,8 @@ export const mqtt = section('How the house is told.', {
     host: text(
       {},
       {
-        description: 'The address it listens on. It asks for no password: keep it on this machine.',
+        description:
+          'The address it listens on. Whoever reaches it can read every event, so keep it on this machine.',
         default: '127.0.0.1',
         restart: true,
       },

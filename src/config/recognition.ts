@@ -1,4 +1,4 @@
-import { decimal, decimalOrNull, oneOf, pathOrNull, section, text, wholeNumberOrNull } from './setting.js';
+import { decimal, decimalOrNull, oneOf, pathOrNull, section, text, wholeNumber } from './setting.js';
 
 const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
 
@@ -47,21 +47,13 @@ export const recognition = section('When a face counts as a person’s.', {
       restart: false,
     },
   ),
-  renewAfter: wholeNumberOrNull(
-    { minimum: 1, maximum: 86_400 },
+  renewAfter: wholeNumber(
+    { minimum: 0, maximum: 86_400 },
     {
       description:
-        'After how many seconds a person who stays in view is announced again. null: only when the decision changes.',
-      default: null,
-      restart: false,
-    },
-  ),
-  minQuality: decimal(
-    { minimum: 0, maximum: 1 },
-    {
-      description: 'The quality (0 to 1) below which a face is called too poor to tell.',
-      default: 0.3,
-      restart: false,
+        'After how many seconds a person who stays in view is announced again. 0: only when the decision changes.',
+      default: 0,
+      restart: true,
     },
   ),
 });

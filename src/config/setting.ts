@@ -28,10 +28,6 @@ export function decimalOrNull(range: { minimum: number; maximum: number }, about
   return Type.Unsafe<number | null>({ type: ['number', 'null'], ...range, ...about });
 }
 
-export function wholeNumberOrNull(range: { minimum: number; maximum: number }, about: About<number | null>) {
-  return Type.Unsafe<number | null>({ type: ['integer', 'null'], ...range, ...about });
-}
-
 export function yesOrNo(about: About<boolean>) {
   return Type.Boolean({ ...about });
 }
