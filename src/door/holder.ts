@@ -1,0 +1,238 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { FacedError } from '../domain/errors.js';
+import type { Clock } from '../lib/clock.js';
+import { TypedEvents } from '../lib/events.js';
+import type { Lock, LockEvents, LockOptions } from './lock.js';
+
+export const HOLDER = fileURLToPath(new URL('../../../native/lock/build/faced-lock', import.meta.url));
+
+/** The holder answers from a poll loop: an answer that takes longer will not come. */
+const ANSWER_MS = 1000;
+/** An order is void when the holder reads it so late. */
+const LATE_MS = 500;
+const RESTART_MS = { first: 50, longest: 10_000 };
+const MOST_WAITING = 16;
+
+export interface HolderOptions {
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+  /** File by which a new holder finds the one before it; in the state directory. */
+  readonly owner?: string;
+  readonly program?: string;
+  /** Environment of the holder; tests put a fake kernel there. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+type WireLock = Extract<LockOptions, { driver: 'gpio' | 'recorder' }>;
+
+interface Waiting {
+  resolve(): void;
+  reject(error: Error): void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** A lock on a wire, which a process of its own holds (native/lock): it ends a pulse whatever becomes of this one. */
+export class HolderLock implements Lock {
+  readonly #events: TypedEvents<LockEvents>;
+  readonly #options: HolderOptions;
+  readonly #lock: WireLock;
+  readonly #waiting = new Map<string, Waiting>();
+  #child: ChildProcess | null = null;
+  #ready = false;
+  #stopped = true;
+  #failed = false;
+  #next = 1;
+  #restart: NodeJS.Timeout | null = null;
+  #pauseMs = RESTART_MS.first;
+  #why: FacedError | null = null;
+
+  constructor(lock: WireLock, options: HolderOptions) {
+    this.#lock = lock;
+    this.#options = options;
+    this.#events = new TypedEvents(options.onError);
+  }
+
+  readonly on: Lock['on'] = (name, listener) => this.#events.on(name, listener);
+
+  async start(signal: AbortSignal): Promise<void> {
+    const program = this.#options.program ?? HOLDER;
+    if (!existsSync(program)) {
+      throw new FacedError('door.holder-missing', `${program} is not there`, { fix: 'make -C native/lock' });
+    }
+    this.#stopped = false;
+    signal.addEventListener('abort', () => void this.stop(), { once: true });
+    await this.#spawn(program);
+  }
+
+  /** A running pulse ends with it: the holder goes to rest before it ends. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill('SIGTERM');
+    await ended;
+  }
+
+  unlock(pulseMs: number): Promise<void> {
+    const notAfter = Math.ceil(this.#options.clock.monotonic() + LATE_MS);
+    return this.#order((id) => `unlock ${id} ${Math.max(1, Math.round(pulseMs))} ${notAfter}`);
+  }
+
+  lock(): Promise<void> {
+    return this.#order((id) => `lock ${id}`);
+  }
+
+  #order(line: (id: string) => string): Promise<void> {
+    const stdin = this.#child?.stdin;
+    if (!this.#ready || stdin === null || stdin === undefined || !stdin.writable) {
+      return Promise.reject(
+        this.#why ?? new FacedError('door.lock-failed', 'the lock’s holder is not running'),
+      );
+    }
+    if (this.#waiting.size >= MOST_WAITING) {
+      return Promise.reject(new FacedError('busy', 'too many orders wait for the lock'));
+    }
+    const id = `o${this.#next++}`;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new FacedError('door.lock-silent', `the lock’s holder did not answer within ${ANSWER_MS} ms`));
+      }, ANSWER_MS);
+      this.#waiting.set(id, { resolve, reject, timer });
+      stdin.write(`${line(id)}\n`);
+    });
+  }
+
+  /** Resolves when the holder has the wire, or has said why not: a busy wire is tried again, it does not stop the house. */
+  #spawn(program: string): Promise<void> {
+    // A session of its own: Ctrl-C at a terminal and a signal to the daemon's group must not reach it.
+    const child = spawn(program, holderArguments(this.#lock, this.#options.owner), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+      env: this.#options.env ?? {},
+    });
+    this.#child = child;
+    child.stdin.on('error', () => {});
+    return new Promise((resolve) => {
+      let rest = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          this.#heard(line);
+          if (line === 'ready') resolve();
+        }
+      });
+      child.once('error', (cause) => {
+        this.#why = new FacedError('door.line-failed', 'the lock’s holder cannot be started', { cause });
+      });
+      child.once('close', () => {
+        if (this.#child === child) this.#ended(program);
+        resolve();
+      });
+    });
+  }
+
+  #heard(line: string): void {
+    const [word = '', subject = '', detail = ''] = line.split(' ');
+    const at = this.#options.clock.monotonic();
+    switch (word) {
+      case 'ready':
+        this.#ready = true;
+        this.#pauseMs = RESTART_MS.first;
+        this.#events.emit('moved', { to: 'locked', at });
+        if (this.#failed) this.#events.emit('recovered', {});
+        this.#failed = false;
+        this.#why = null;
+        return;
+      case 'done':
+        this.#settle(subject)?.resolve();
+        return;
+      case 'refused':
+        this.#settle(subject)?.reject(refusal(detail));
+        return;
+      case 'line':
+        if (subject === 'locked' || subject === 'unlocked') this.#events.emit('moved', { to: subject, at });
+        return;
+      case 'input':
+        if (subject !== 'door' && subject !== 'exit') return;
+        this.#events.emit('input', { name: subject, active: detail === 'open' || detail === 'pressed', at });
+        return;
+      case 'fault':
+        this.#fail(new FacedError('door.line-failed', `the kernel refused to switch the line (${subject})`));
+        return;
+      case 'fatal':
+        this.#why = cannotHold(this.#lock, subject, detail);
+    }
+  }
+
+  #ended(program: string): void {
+    this.#ready = false;
+    this.#child = null;
+    const why = this.#why ?? new FacedError('door.lock-failed', 'the lock’s holder ended unexpectedly');
+    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(why);
+    if (this.#stopped) return;
+    this.#fail(why);
+    // Soon the first time: a new holder brings the wire to rest, which the dead one may have left open.
+    this.#restart = setTimeout(() => void this.#spawn(program), this.#pauseMs);
+    this.#pauseMs = Math.min(RESTART_MS.longest, this.#pauseMs * 2);
+  }
+
+  #fail({ code, message }: FacedError): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#events.emit('failed', { code, message });
+  }
+
+  #settle(id: string): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) clearTimeout(waiting.timer);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+}
+
+function holderArguments(lock: WireLock, owner: string | undefined): string[] {
+  const common = [
+    ['--longest', String(lock.longestMs)],
+    lock.activeLow === true ? ['--active-low'] : [],
+    lock.whenPowerless === 'safe' ? ['--fail-safe'] : [],
+    owner === undefined ? [] : ['--owner', owner],
+  ].flat();
+  if (lock.driver === 'recorder') {
+    return [
+      ...common,
+      '--recorder',
+      lock.file,
+      ...(lock.feed === undefined ? [] : ['--recorder-feed', lock.feed]),
+    ];
+  }
+  const input = (name: 'door' | 'exit') => {
+    const wire = lock[name];
+    if (wire === undefined) return [];
+    return [`--${name}`, String(wire.line), ...(wire.activeLow ? [`--${name}-active-low`] : [])];
+  };
+  return [...common, '--chip', lock.chip, '--line', String(lock.line), ...input('door'), ...input('exit')];
+}
+
+function refusal(reason: string): FacedError {
+  if (reason === 'late') return new FacedError('door.lock-silent', 'the order reached the lock too late');
+  const why = reason === 'resting' ? 'the longest pulse has just ended' : reason;
+  return new FacedError('door.lock-failed', `the lock’s holder refused: ${why}`);
+}
+
+function cannotHold(lock: WireLock, what: string, errno: string): FacedError {
+  const wire = lock.driver === 'gpio' ? `${lock.chip} (${what})` : what;
+  if (errno === 'EBUSY') {
+    return new FacedError('door.line-busy', `${wire} is used by another program`, {
+      fix: 'gpioinfo names it; stop it, or choose another line',
+    });
+  }
+  const fix =
+    errno === 'EACCES' ? 'let the user of faced into the group gpio' : 'check chip and line with gpioinfo';
+  return new FacedError('door.line-failed', `${wire} cannot be used (${errno})`, { fix });
+}
