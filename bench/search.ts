@@ -1,4 +1,11 @@
-/** Cost of one exact search over a gallery in memory: `node dist/bench/search.js [samples…]`. Prints one JSON line for each size. */
+/**
+ * Cost of one exact search over a gallery in memory, and through the store's thread with 20,000 samples on disk:
+ * `node dist/bench/search.js [samples…]`. Prints one JSON line for each measurement.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createStore } from '../src/gallery/index.js';
 import { VectorIndex } from '../src/gallery/vector-index.js';
 
 const DIMENSION = 512;
@@ -63,8 +70,51 @@ function plainLoop(samples: number): object {
   return { samples, form: 'plain Float32 loop', medianMs: Number((times[5] ?? 0).toFixed(3)) };
 }
 
+/** The whole way: a call to the thread, the search, the answer; and how long the gallery takes to open. */
+async function throughStore(): Promise<object> {
+  const directory = await mkdtemp(join(tmpdir(), 'faced-bench-'));
+  const signal = new AbortController().signal;
+  const quality = { size: 1, sharpness: 1, yaw: 0, pitch: 0, roll: 0, brightness: 1, score: 1 };
+  const embedding = () => ({ space: 'bench', vector: unitVector() });
+  try {
+    const made = createStore({ directory });
+    await made.start(signal);
+    for (let i = 0; i < 200; i++) {
+      const { id } = await made.ensurePerson(`Person ${i}`);
+      await made.addSamples(
+        id,
+        Array.from({ length: 100 }, () => ({ embedding: embedding(), quality })),
+      );
+    }
+    await made.stop();
+    const store = createStore({ directory });
+    const opening = performance.now();
+    await store.start(signal);
+    const openMs = performance.now() - opening;
+    const times: number[] = [];
+    for (let i = 0; i < QUERIES; i++) {
+      const query = embedding();
+      const start = performance.now();
+      await store.search([query]);
+      times.push(performance.now() - start);
+    }
+    await store.stop();
+    times.sort((a, b) => a - b);
+    const median = times[Math.floor(times.length / 2)] ?? 0;
+    return {
+      samples: 20_000,
+      form: 'store',
+      openMs: Math.round(openMs),
+      medianMs: Number(median.toFixed(3)),
+    };
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
 const sizes = process.argv.slice(2).map(Number);
 console.log(JSON.stringify({ arch: process.arch, node: process.version }));
 console.log(JSON.stringify(plainLoop(20_000)));
 for (const samples of sizes.length > 0 ? sizes : [1_000, 20_000, 100_000])
   console.log(JSON.stringify(measure(samples)));
+console.log(JSON.stringify(await throughStore()));

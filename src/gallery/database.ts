@@ -1,4 +1,13 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { FacedError } from '../domain/errors.js';
@@ -45,6 +54,8 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
       throw new FacedError('gallery.key-wrong', `The gallery was not made with the key in ${source.path}.`, {
         fix: 'Give the key that the gallery was made with: systemd credential faced.key, then the configured key file, then gallery.key in the state directory.',
       });
+    // SQLite gives the log the same mode as the database.
+    closeSync(openSync(path, 'a', 0o600));
     db = new Database(path);
     configure(db, options);
     migrate(db, migrations, found.applied);
@@ -72,6 +83,8 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
  */
 function takeLock(directory: string): () => void {
   const pidFile = join(directory, 'gallery.pid');
+  // better-sqlite3 would say it without a code.
+  accessSync(directory);
   const lock = new Database(join(directory, 'gallery.lock'), { timeout: LOCK_WAIT_MS });
   try {
     lock.exec('BEGIN EXCLUSIVE');

@@ -1,5 +1,6 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { monotonicFactory } from 'ulid';
@@ -22,10 +23,12 @@ export async function openStore(
   t: TestContext,
   options: Partial<StoreOptions> = {},
 ): Promise<{ store: Store; directory: string }> {
+  let store: Store | undefined;
+  // Before the folder's own clean-up, which would otherwise run first.
+  t.after(() => store?.stop());
   const directory = options.directory ?? (await temporaryDir(t));
-  const store = createStore({ ...options, directory });
+  store = createStore({ ...options, directory });
   await store.start(new AbortController().signal);
-  t.after(() => store.stop());
   return { store, directory };
 }
 
@@ -77,10 +80,12 @@ export function withoutMounts(): string | false {
 
 /** A file system of its own in memory, unmounted after the test. */
 export async function smallDisk(t: TestContext, size: string): Promise<string> {
-  const path = join(await temporaryDir(t), 'disk');
-  mkdirSync(path);
+  const path = await mkdtemp(join(tmpdir(), 'faced-disk-'));
   run('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', path]);
-  t.after(() => spawnSync('umount', ['-l', path]));
+  t.after(async () => {
+    spawnSync('umount', ['-l', path]);
+    await rmdir(path);
+  });
   return path;
 }
 

@@ -1,0 +1,49 @@
+import type { Store } from '../../src/pipeline/ports.js';
+import { embedding, event, messageOf, randomNumbers, SPACE, sample } from './support.js';
+
+export interface Call {
+  readonly name: keyof Store;
+  /** Whether it changes something; `little`: so little that it may fit where the log has been before. */
+  readonly writes: boolean | 'little';
+  run(store: Store, personId: string): Promise<unknown>;
+}
+
+const random = randomNumbers(99);
+const read = (name: keyof Store, run: Call['run']): Call => ({ name, writes: false, run });
+const write = (name: keyof Store, run: Call['run']): Call => ({ name, writes: true, run });
+let count = 0;
+
+/** Every method of the port but start and stop, to be crossed with bad states. */
+export const CALLS: readonly Call[] = [
+  read('people', (store) => store.people()),
+  read('samples', (store, id) => store.samples(id)),
+  read('exportPeople', (store) => store.exportPeople()),
+  read('counts', (store) => store.counts(SPACE)),
+  read('search', (store) => store.search([embedding(random)])),
+  read('events', (store) => store.events({ limit: 10 })),
+  read('outbox', (store) => store.outbox(10)),
+  read('outboxStats', (store) => store.outboxStats()),
+  read('verifyAudit', (store) => store.verifyAudit()),
+  read('exportAudit', (store) => store.exportAudit({ limit: 10 })),
+  read('integrityCheck', (store) => store.integrityCheck()),
+  read('pruneEvents', (store) => store.pruneEvents()),
+  write('ensurePerson', (store) => store.ensurePerson(`Person ${count++}`)),
+  write('renamePerson', (store, id) => store.renamePerson(id, `Person ${count++}`)),
+  write('addSamples', (store, id) => store.addSamples(id, [sample(random)])),
+  write('importPeople', async (store) =>
+    store.importPeople(
+      (await store.exportPeople()).map((person) => ({
+        ...{ ...person, name: `Person ${count++}` },
+        updatedAt: person.updatedAt + 1,
+      })),
+    ),
+  ),
+  write('removeSample', async (store, id) => store.removeSample((await store.samples(id))[0]?.id ?? '')),
+  write('recordEvent', (store) => {
+    const one = event('Anna');
+    return store.recordEvent(one, [messageOf(one)]);
+  }),
+  { name: 'acknowledge', writes: 'little', run: (store) => store.acknowledge(1) },
+  write('audit', (store) => store.audit({ kind: 'k', actor: 'cli', detail: {} })),
+  write('removePerson', (store, id) => store.removePerson(id)),
+];
