@@ -15,15 +15,12 @@ for argument in "$@"; do
   esac
 done
 
+# Those of the lists that dpkg does not have as installed (or held).
 missing_packages() {
-  local name
-  sed 's/#.*//' "$@" | while read -r name; do
-    [ -n "$name" ] || continue
-    case $(dpkg-query -W -f='${db:Status-Abbrev}' "$name" 2>/dev/null || true) in
-      ii* | hi*) ;;
-      *) echo "$name" ;;
-    esac
-  done
+  local wanted installed
+  mapfile -t wanted < <(sed -e 's/#.*//' -e '/^$/d' "$@")
+  installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/^[ih]i  *//p') || true
+  printf '%s\n' "${wanted[@]}" | grep -vxF -f <(printf '%s\n' "$installed") || true
 }
 
 debian_packages() {
@@ -51,11 +48,16 @@ check_node() {
   local how="Get Node.js 20.17 or later: 'apt install nodejs npm' on Debian 13, or nodejs.org's package for Debian 12 and Raspberry Pi OS."
   command -v node >/dev/null || die "Node.js is not installed. $how"
   command -v npm >/dev/null || die "npm is not installed. $how"
-  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 17) ? 0 : 1)' ||
-    die "Node.js $(node --version) is too old. $how"
+  # One start of Node.js says all: whether it is new enough, where it is, and what addons are built for.
+  local facts
+  facts=$(node -p '
+    const [major, minor] = process.versions.node.split(".").map(Number);
+    const recent = major > 20 || (major === 20 && minor >= 17);
+    [recent, process.version, require("node:path").resolve(process.execPath, "../.."), process.versions.modules + process.arch].join("\n")')
+  local recent version prefix
+  { read -r recent && read -r version && read -r prefix && read -r node_abi; } <<<"$facts"
+  [ "$recent" = true ] || die "Node.js $version is too old. $how"
   # Node's own headers, where they are installed with it: node-gyp then downloads nothing.
-  local prefix
-  prefix=$(node -p 'require("node:path").resolve(process.execPath, "../..")')
   if [ -z "${npm_config_nodedir:-}" ] && [ -f "$prefix/include/node/node.h" ]; then
     export npm_config_nodedir=$prefix
   fi
@@ -63,7 +65,7 @@ check_node() {
 
 npm_packages() {
   local stamp=node_modules/.faced-stamp key
-  key="$(hash_of package-lock.json package.json) $(node -p 'process.versions.modules + process.arch')"
+  key="$(hash_of package-lock.json package.json) $node_abi"
   if stamped $stamp "$key"; then
     skip "npm packages"
     return
@@ -76,7 +78,7 @@ npm_packages() {
 
 native_addon() {
   local stamp=native/opencv/build/.faced-stamp key
-  key="$(hash_of native) $(node -p 'process.versions.modules + process.arch') $(dpkg-query -W -f='${Version}' libopencv-core-dev)"
+  key="$(hash_of native) $node_abi $(dpkg-query -W -f='${Version}' libopencv-core-dev)"
   if stamped $stamp "$key"; then
     skip "OpenCV addon"
     return
@@ -89,7 +91,7 @@ native_addon() {
 # Compiled files whose source is gone would still be run as tests.
 remove_orphans() {
   local file source
-  find dist/src dist/test dist/bench -name '*.js' 2>/dev/null | while read -r file; do
+  find dist -name '*.js' | while read -r file; do
     source=${file#dist/}
     [ -f "${source%.js}.ts" ] || rm -f "$file" "$file.map"
   done
