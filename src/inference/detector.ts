@@ -10,6 +10,8 @@ import type { ModelRunner } from './session.js';
 
 /** Grey around a picture that shows no face: a face that fills it is larger than the network was trained to find. */
 const SECOND_LOOK_MARGIN = 0.25;
+/** A tile shows parts of things as if they were whole, so it has to be surer. */
+const TILE_MIN_SCORE = 0.9;
 /** Faces in one picture: the rest, with lower scores, is left out. */
 const MAX_FACES = 100;
 /** How far a picture's shape may be from the input's before grey is added instead of stretching it. */
@@ -93,7 +95,7 @@ export class CardFaceDetector implements FaceDetector {
         const tile = { x, y, width, height };
         for (const one of await this.#look(image, tile)) {
           // A face that a seam cuts is seen whole by the neighbour or by the look at the whole picture.
-          if (!touchesSeam(one.box, tile, image)) found.push(one);
+          if (one.score >= TILE_MIN_SCORE && !touchesSeam(one.box, tile, image)) found.push(one);
         }
       }
     }

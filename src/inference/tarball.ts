@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 
 const BLOCK = 512;
@@ -22,9 +21,14 @@ export async function readTarball(
   limits: TarLimits,
 ): Promise<Map<string, Buffer>> {
   const reader = new TarReader(wanted, limits);
-  await pipeline(createReadStream(path), createGunzip(), async (source: AsyncIterable<Buffer>) => {
-    for await (const piece of source) reader.push(piece);
-  });
+  const file = createReadStream(path);
+  const unpacked = file.pipe(createGunzip());
+  file.once('error', (error) => unpacked.destroy(error));
+  try {
+    for await (const piece of unpacked) reader.push(piece as Buffer);
+  } finally {
+    file.destroy();
+  }
   return reader.end();
 }
 

