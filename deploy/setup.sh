@@ -84,7 +84,7 @@ native_addon() {
     return
   fi
   step "OpenCV addon"
-  if [ -f native/build.sh ]; then bash native/build.sh; else npm run --silent build:native; fi
+  npm run --silent build:native
   echo "$key" >$stamp
 }
 

@@ -9,7 +9,7 @@ import { temporaryDir } from '../helpers/dirs.js';
 /** Each stand-in writes down what it was called with; npm leaves behind what the real one would. */
 const STAND_INS: Readonly<Record<string, string>> = {
   'dpkg-query':
-    'for name; do case " -W $MISSING " in *" $name "*) ;; *) echo "ii $name" ;; esac; done; exit 1',
+    'case "$*" in *Version*) echo 4.6; exit 0 ;; esac; for name; do case " -W $MISSING " in *" $name "*) ;; *) echo "ii $name" ;; esac; done; exit 1',
   'apt-get': 'echo "apt-get $*" >>"$CALLS"',
   sudo: '"$@"',
   systemctl: 'echo "systemctl $*" >>"$CALLS"',
