@@ -107,12 +107,15 @@ export class MqttLock implements Lock {
       };
       const timer = setTimeout(
         () =>
-          done(() => reject(new FacedError('door.lock-silent', `the lock did not answer within ${answerMs} ms`))),
+          done(() =>
+            reject(new FacedError('door.lock-silent', `the lock did not answer within ${answerMs} ms`)),
+          ),
         answerMs,
       );
       const heard = (state: 'locked' | 'unlocked' | 'jammed') => {
         if (state === wanted) done(resolve);
-        if (state === 'jammed') done(() => reject(new FacedError('door.lock-failed', 'the lock says it is jammed')));
+        if (state === 'jammed')
+          done(() => reject(new FacedError('door.lock-failed', 'the lock says it is jammed')));
       };
       this.#heard = heard;
       cancel = () => done(resolve);

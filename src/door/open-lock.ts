@@ -22,7 +22,8 @@ export async function openLock(door: string, options: LockOptions, deps: LockDep
       return new HolderLock(options, { clock, onError, owner: `${stateDir}/lock-${door}.pid` });
     }
     case 'mqtt': {
-      if (deps.mqtt === undefined) throw new FacedError('internal', 'a lock over MQTT needs the broker’s port');
+      if (deps.mqtt === undefined)
+        throw new FacedError('internal', 'a lock over MQTT needs the broker’s port');
       const { MqttLock } = await import('./mqtt-lock.js');
       return new MqttLock(options, { port: deps.mqtt, clock: deps.clock, onError: deps.onError });
     }
