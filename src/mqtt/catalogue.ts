@@ -108,7 +108,7 @@ export const CATALOGUE: readonly TopicEntry[] = [
     from: 'faced',
     qos: 1,
     retained: true,
-    text: 'How faced is: at once when a camera or a problem changes, else at most every 30 seconds.',
+    text: 'How faced is: at once when a camera or a problem changes, else at the interval of `mqtt.healthEvery`.',
     schema: schemas.HealthSchema,
     examples: [EXAMPLE_HEALTH],
   },

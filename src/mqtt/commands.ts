@@ -226,7 +226,8 @@ function complaintOf(validate: ValidateFunction): string {
 
 /** Node skips what is not base64, so the length tells whether something was skipped. */
 function decodeBase64(text: string): Uint8Array | undefined {
-  const characters = text.replace(/={1,2}$/, '').length;
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const characters = text.length - padding;
   const bytes = Buffer.from(text, 'base64');
   return bytes.length > 0 && bytes.length === Math.floor((characters * 3) / 4) ? bytes : undefined;
 }

@@ -49,9 +49,9 @@ export async function readEndpoint(options: EndpointOptions): Promise<Endpoint> 
   checkFiles(options, secure);
   const password = await passwordOf(options, url);
   const [ca, cert, key] = await Promise.all([
-    read(options.caFile, 'mqtt.caFile'),
-    read(options.certFile, 'mqtt.certFile'),
-    read(options.keyFile, 'mqtt.keyFile'),
+    read(options.caFile, 'mqtt.ca'),
+    read(options.certFile, 'mqtt.cert'),
+    read(options.keyFile, 'mqtt.key'),
   ]);
   return {
     label: labelOf(options.url),
@@ -98,7 +98,7 @@ function checkFiles(options: EndpointOptions, secure: boolean): void {
   if (!secure && (caFile ?? certFile ?? keyFile) !== undefined)
     fail('Certificates are set, but mqtt.url is not encrypted.', 'Write mqtts:// instead of mqtt://.');
   if ((certFile === undefined) !== (keyFile === undefined))
-    fail('mqtt.certFile and mqtt.keyFile belong together.', 'Set both or neither.');
+    fail('mqtt.cert and mqtt.key belong together.', 'Set both or neither.');
 }
 
 async function passwordOf(options: EndpointOptions, url: URL): Promise<string | undefined> {

@@ -42,7 +42,7 @@ export function failureOf(cause: unknown, about: { answered: boolean; label: str
     return {
       kind: 'taken-over',
       message: `Another client connected to ${label} with our client id.`,
-      fix: 'Give each device its own mqtt.device, and run one daemon for each.',
+      fix: 'Give each daemon its own `device`.',
     };
   if (typeof code === 'number')
     return { kind: 'refused', message: `${label} ended the connection with code ${code}.`, fix: undefined };
@@ -50,7 +50,7 @@ export function failureOf(cause: unknown, about: { answered: boolean; label: str
     return {
       kind: 'tls',
       message: `No trusted TLS connection to ${label} (${code}).`,
-      fix: 'Check mqtt.caFile, the name in the certificate, and the clock of this machine.',
+      fix: 'Check mqtt.ca, the name in the certificate, and the clock of this machine.',
     };
   if (typeof code === 'string' && code !== 'ECONNRESET' && code !== 'EPIPE')
     return {

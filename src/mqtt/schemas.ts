@@ -150,10 +150,10 @@ export const EnrollSetSchema = Type.Object(
     ...commandHead,
     name: Type.String({ minLength: 1, maxLength: 300, description: 'Whom the face belongs to.' }),
     image: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description: 'A picture with exactly one face (JPEG, PNG, …), base64. Either this or `camera`.',
-      }),
+      // No minLength: it would be counted in code points, over two million of them. The decoding refuses an empty one.
+      Type.String(
+        describe('A picture with exactly one face (JPEG, PNG, …), base64. Either this or `camera`.'),
+      ),
     ),
     camera: Type.Optional(
       Type.String({
@@ -207,7 +207,7 @@ export const LockStateSchema = Type.Object({
 });
 
 export type Status = Static<typeof StatusSchema>;
-export type AttemptEvent = Static<typeof AttemptSchema>;
+export type AttemptEvent = Frozen<Static<typeof AttemptSchema>>;
 export type HealthReport = Static<typeof HealthSchema>;
 export type GalleryReport = Static<typeof GallerySchema>;
 export type EnrollSet = Static<typeof EnrollSetSchema>;

@@ -46,7 +46,7 @@ export function checkDevice(device: string): string {
         ? 'must not contain +, #, / or control characters'
         : undefined;
   if (wrong === undefined) return device;
-  throw new FacedError('config.invalid', `mqtt.device ${wrong}`, {
+  throw new FacedError('config.invalid', `device ${wrong}`, {
     fix: 'Choose a short name such as "front-door".',
   });
 }

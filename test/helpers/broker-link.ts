@@ -6,6 +6,7 @@ import {
   type MqttLinkEvents,
   type MqttLinkOptions,
 } from '../../src/mqtt/client.js';
+import type { Outbox } from '../../src/mqtt/outbox-pump.js';
 import type { Command, CommandHandler } from '../../src/pipeline/ports.js';
 import { MemoryOutbox } from './broker-outbox.js';
 
@@ -29,6 +30,7 @@ export class LogKeeper implements Logger {
 
 export interface TestLink {
   readonly link: MqttLink;
+  /** What the link drains, unless it was given another one. */
   readonly outbox: MemoryOutbox;
   readonly log: LogKeeper;
   readonly commands: Command[];
@@ -42,15 +44,15 @@ export interface TestLinkOptions extends Partial<MqttLinkOptions> {
 export function makeLink(
   t: TestContext,
   options: TestLinkOptions,
-  parts: { outbox?: MemoryOutbox; handler?: CommandHandler } = {},
+  parts: { outbox?: Outbox; handler?: CommandHandler } = {},
 ): TestLink {
-  const outbox = parts.outbox ?? new MemoryOutbox();
+  const outbox = new MemoryOutbox();
   const log = new LogKeeper();
   const commands: Command[] = [];
   const link = createMqttLink(
     { device: 'door', minPauseMs: 20, maxPauseMs: 100, ...options },
     {
-      outbox,
+      outbox: parts.outbox ?? outbox,
       log,
       handler: async (command) => {
         commands.push(command);

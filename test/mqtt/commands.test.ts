@@ -205,16 +205,21 @@ test("a handler's error becomes the result; a defect keeps its text in the log",
   assert.equal(log.matching(/^error .*secret path/).length, 1);
 });
 
-test('the largest command that is allowed is judged within a few milliseconds', async () => {
+test('the work for a command grows no faster than its size', async () => {
   const { made, handled, send } = gate();
-  const payload = JSON.stringify(good('a', { image: 'A'.repeat(1_999_000) }));
-  const before = performance.now();
-  send(payload);
-  const took = performance.now() - before;
-  await made.settled();
-  assert.deepEqual(handled, ['a']);
-  // A loose bound against quadratic work; a quiet machine takes under 15 ms.
-  assert.ok(took < 200, `${took} ms`);
+  const costs: number[] = [];
+  for (let run = 0; run < 5; run++) {
+    const payload = JSON.stringify(good(`a${run}`, { image: 'A'.repeat(1_999_000) }));
+    const before = process.cpuUsage();
+    send(payload);
+    const { user, system } = process.cpuUsage(before);
+    costs.push((user + system) / 1000);
+    await made.settled();
+  }
+  assert.equal(handled.length, 5);
+  // Processor time and the least of five, so that neighbours and garbage collections do not count. 2 MB take about
+  // 20 ms of it on a busy machine; work that grows with the square of the size would take minutes.
+  assert.ok(Math.min(...costs) < 100, `${costs} ms`);
 });
 
 for (const { kind, skip } of BROKERS) {

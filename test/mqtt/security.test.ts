@@ -167,7 +167,7 @@ const WRONG: readonly { what: string; options: object; message: RegExp }[] = [
   {
     what: 'a file that is not there',
     options: { url: 'mqtts://h', caFile: '/nowhere/ca' },
-    message: /mqtt\.caFile/,
+    message: /mqtt\.ca:/,
   },
 ];
 for (const { what, options, message } of WRONG) {
