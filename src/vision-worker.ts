@@ -15,7 +15,7 @@ import { CameraLoop } from './pipeline/camera-loop.js';
 import type { AnalyseOptions, FrameSource, ImageAnalysis, VisionEvents } from './pipeline/ports.js';
 import { StageClock } from './pipeline/stage-clock.js';
 import { Turns } from './pipeline/turns.js';
-import { type CameraSpec, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
+import { type CameraSettings, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
 
 const BEAT_MS = 1000;
 /** Of these kinds a source may end by itself; a camera's never does. */
@@ -122,7 +122,7 @@ class VisionWorker {
     return loop.snapshot();
   }
 
-  async #runLoops(cameras: readonly CameraSpec[]): Promise<void> {
+  async #runLoops(cameras: readonly CameraSettings[]): Promise<void> {
     if (this.#loops.size === 0) return;
     const { signal } = this.#stopping;
     const run = async (loop: CameraLoop): Promise<void> => {
@@ -137,7 +137,7 @@ class VisionWorker {
     if (!signal.aborted && !live) this.#events.emit('sourcesEnded', {});
   }
 
-  #sourceOf(camera: CameraSpec, options: VisionOptions): Promise<FrameSource> {
+  #sourceOf(camera: CameraSettings, options: VisionOptions): Promise<FrameSource> {
     return createSource(
       {
         name: camera.name,

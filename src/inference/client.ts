@@ -15,8 +15,8 @@ export interface VisionClientOptions {
   readonly isolation: 'thread' | 'process';
   /** The compiled vision-worker.js. */
   readonly workerUrl: URL;
-  readonly vision: VisionOptions;
-  readonly logger: Logger;
+  readonly options: VisionOptions;
+  readonly log: Logger;
   /** Without a sign of life for so long the worker is ended and started again. Default 8 s. */
   readonly silenceMs?: number;
   /** How long the models may take to load. Default 60 s. */
@@ -65,7 +65,7 @@ class SupervisedVision implements Vision {
   constructor(options: VisionClientOptions) {
     this.#options = options;
     this.#events = new TypedEvents((error) =>
-      options.logger.error({ reason: String(error) }, 'a listener of the vision worker failed'),
+      options.log.error({ reason: String(error) }, 'a listener of the vision worker failed'),
     );
   }
 
@@ -115,7 +115,7 @@ class SupervisedVision implements Vision {
     if (this.#stopping.signal.aborted) {
       return Promise.reject(new FacedError('rpc.closed', 'the vision worker was stopped'));
     }
-    const limit = this.#options.vision.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
+    const limit = this.#options.options.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
     if (this.#pending.size >= limit) {
       return Promise.reject(
         new FacedError('busy', `${limit} pictures wait already`, { fix: 'Send fewer at a time.' }),
@@ -158,7 +158,7 @@ class SupervisedVision implements Vision {
     });
     const timer = setTimeout(() => running.caller.fail(timeout), this.#options.startMs ?? DEFAULT_START_MS);
     try {
-      await running.caller.call('start', this.#options.vision);
+      await running.caller.call('start', this.#options.options);
     } catch (error) {
       if (this.#running === running) this.#running = undefined;
       await running.end();
@@ -225,7 +225,7 @@ class SupervisedVision implements Vision {
     if (performance.now() - running.startedAt > WELL_AFTER_MS) this.#crashes = 0;
     this.#restarts++;
     this.#events.emit('restarted', { reason, count: this.#restarts });
-    this.#options.logger.warn(
+    this.#options.log.warn(
       { reason, restarts: this.#restarts },
       'the vision worker ended and is started again',
     );
@@ -245,7 +245,7 @@ class SupervisedVision implements Vision {
         break;
       } catch (error) {
         const { code, message } = FacedError.from(error);
-        this.#options.logger.error({ code, reason: message }, 'the vision worker could not be started again');
+        this.#options.log.error({ code, reason: message }, 'the vision worker could not be started again');
         this.#rejectPending(
           new FacedError('vision.crashed', `the vision worker could not be started: ${message}`),
         );

@@ -14,7 +14,7 @@ export interface VisionOptions {
   };
   /** Embed each crop and its mirror image: twice the time, steadier answers. Default true. */
   readonly flip?: boolean;
-  readonly cameras: readonly CameraSpec[];
+  readonly cameras: readonly CameraSettings[];
   /** Pictures that may wait for {@link Vision.analyse}; more are refused with `busy`. Default 8. */
   readonly analyseQueue?: number;
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
@@ -22,7 +22,7 @@ export interface VisionOptions {
   readonly photographs?: string;
 }
 
-export interface CameraSpec {
+export interface CameraSettings {
   readonly name: string;
   readonly source: string;
   readonly view: CameraView;

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withoutSecrets } from '../../src/inference/environment.js';
+import type { VisionEvents } from '../../src/pipeline/ports.js';
+import { once } from '../pipeline/watch.js';
+import { children, fakeVision } from './support.js';
+
+const soon = () => AbortSignal.timeout(20_000);
+const PICTURE = Uint8Array.of(1, 2, 3);
+
+for (const isolation of ['thread', 'process'] as const) {
+  test(`a ${isolation} that gives no sign of life is ended and started again`, async (t) => {
+    // It blocks itself for ever, as a driver may.
+    const body = `calls.start = (id) => { answer(id, {}); setTimeout(() => { for (;;); }, 20); };`;
+    const vision = await fakeVision(t, body, { isolation, silenceMs: 300 });
+    const restarts: VisionEvents['restarted'][] = [];
+    vision.on('restarted', (one) => restarts.push(one));
+    const twice = once(vision, 'restarted', ({ count }) => count === 2);
+    await vision.start(soon());
+    await twice;
+    assert.match(restarts[0]?.reason ?? '', /no sign of life/);
+  });
+
+  test(`a ${isolation} that ends at once is started again with growing pauses`, async (t) => {
+    const body = `calls.start = (id) => { answer(id, {}); setTimeout(() => process.exit(3), 5); };`;
+    const pausesMs = [0, 150, 300];
+    const vision = await fakeVision(t, body, { isolation, pausesMs });
+    const times: number[] = [];
+    vision.on('restarted', ({ reason }) => {
+      assert.match(reason, /exit code 3/);
+      times.push(performance.now());
+    });
+    const enough = once(vision, 'restarted', ({ count }) => count === 4);
+    await vision.start(soon());
+    await enough;
+    for (const [index, pause] of pausesMs.entries()) {
+      const between = (times[index + 1] ?? 0) - (times[index] ?? 0);
+      assert.ok(between >= pause - 1, `${between} ms after crash ${index + 1}`);
+    }
+  });
+}
+
+test('a picture is given to the next worker once, and then refused', async (t) => {
+  const dies = await fakeVision(t, `calls.analyse = () => process.exit(9);`, { isolation: 'process' });
+  const restarts: number[] = [];
+  dies.on('restarted', ({ count }) => restarts.push(count));
+  await dies.start(soon());
+  await assert.rejects(dies.analyse(PICTURE), { code: 'vision.crashed' });
+  assert.deepEqual(restarts, [1, 2]);
+});
+
+test('pictures beyond the bound are refused, and room is made again', async (t) => {
+  const vision = await fakeVision(
+    t,
+    `let held = []; calls.analyse = (id) => { held.push(id); if (held.length === 8) for (const one of held.splice(0)) answer(one, { width: 1, height: 1, faces: [] }); };`,
+  );
+  await vision.start(soon());
+  const waiting = Array.from({ length: 7 }, () => vision.analyse(PICTURE));
+  const last = vision.analyse(PICTURE);
+  await assert.rejects(vision.analyse(PICTURE), { code: 'busy' });
+  assert.equal((await Promise.all([...waiting, last])).length, 8);
+  const again = Array.from({ length: 8 }, () => vision.analyse(PICTURE));
+  assert.equal((await Promise.all(again)).length, 8);
+});
+
+test('an error of the first start is an error of start, with its code, and nothing is left running', async (t) => {
+  const before = children();
+  const vision = await fakeVision(
+    t,
+    `calls.start = (id) => post({ kind: 'failure', id, error: { code: 'model.missing', message: 'not there', fix: 'fetch it' } });`,
+    { isolation: 'process' },
+  );
+  await assert.rejects(vision.start(soon()), {
+    code: 'model.missing',
+    message: 'not there',
+    fix: 'fetch it',
+  });
+  assert.deepEqual(children(), before);
+});
+
+test('a worker that never gets ready is given up, and an abort ends the waiting at once', async (t) => {
+  const slow = await fakeVision(t, `calls.start = () => {};`, { isolation: 'process', startMs: 100 });
+  await assert.rejects(slow.start(soon()), { code: 'rpc.timeout' });
+  const aborted = await fakeVision(t, `calls.start = () => {};`, { isolation: 'process' });
+  const controller = new AbortController();
+  const starting = aborted.start(controller.signal);
+  controller.abort();
+  await assert.rejects(starting, { name: 'AbortError' });
+});
+
+test('a stopped worker refuses what comes, and what waited is rejected', async (t) => {
+  const vision = await fakeVision(t, `calls.analyse = () => {};`);
+  await vision.start(soon());
+  const waiting = vision.analyse(PICTURE);
+  const rejected = assert.rejects(waiting, { code: /^(rpc\.closed|vision\.crashed)$/ });
+  await vision.stop();
+  await rejected;
+  await assert.rejects(vision.analyse(PICTURE), { code: 'rpc.closed' });
+});
+
+test('a child sees no secrets', () => {
+  const env = {
+    PATH: '/bin',
+    LC_ALL: 'C',
+    CREDENTIALS_DIRECTORY: '/run/credentials/faced',
+    FACED_MQTT_PASSWORD: 'x',
+    FACED_STATE_DIR: '/var/lib/faced',
+    AWS_SECRET_ACCESS_KEY: 'x',
+    NOTIFY_SOCKET: '/run/notify',
+    FACED_MODELS_DIR: '/models',
+  };
+  assert.deepEqual(withoutSecrets(env), { PATH: '/bin', LC_ALL: 'C', FACED_MODELS_DIR: '/models' });
+});
