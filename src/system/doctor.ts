@@ -123,9 +123,15 @@ export function promiseCheck({ people, wanted, attainable, threshold }: PromiseF
     return {
       name,
       ok: false,
-      detail: `${asked} cannot be kept: what was measured supports ${attainable} and no less`,
-      fix: `Set recognition.strangersPerThousand to ${attainable} or more, or remove people who do not come any more.`,
+      detail: `${asked} cannot be kept: what was measured supports ${roundedUp(attainable)} and no less`,
+      fix: `Set recognition.strangersPerThousand to ${roundedUp(attainable)} or more, or remove people who do not come any more.`,
     };
   const held = threshold === null ? '' : `, from a similarity of ${threshold.toFixed(3)} on`;
   return { name, ok: true, detail: `${asked}${held}` };
+}
+
+/** Two digits that can be kept: 0.01234 becomes 0.013. */
+function roundedUp(value: number): number {
+  const unit = 10 ** (Math.floor(Math.log10(value)) - 1);
+  return Number((Math.ceil(value / unit - 1e-9) * unit).toPrecision(2));
 }

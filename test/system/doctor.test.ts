@@ -214,9 +214,11 @@ test('the promise: kept, not kept, never measured', () => {
     kept.detail,
     'at most 1 of 1000 strangers taken for one of 1 person, from a similarity of 0.412 on',
   );
-  const broken = promiseCheck({ people: 2000, wanted: 1, attainable: 20, threshold: null });
+  const broken = promiseCheck({ people: 2000, wanted: 1, attainable: 2.0123, threshold: null });
   const unmeasured = promiseCheck({ people: 1, wanted: 1, attainable: null, threshold: null });
   assertMends([kept, broken, unmeasured]);
   assert.deepEqual([kept.ok, broken.ok, unmeasured.ok], [true, false, false]);
-  assert.match(broken.fix ?? '', /strangersPerThousand to 20 or more/);
+  assert.match(broken.fix ?? '', /strangersPerThousand to 2\.1 or more/);
+  const exact = promiseCheck({ people: 2000, wanted: 1, attainable: 20, threshold: null });
+  assert.match(exact.fix ?? '', /to 20 or more/);
 });
