@@ -105,12 +105,13 @@ export class People {
   remove(id: string): void {
     this.mustExist(id);
     const samples = this.#sampleIds(id);
-    this.#forget(() => {
+    this.#changeForGood(() => {
       this.#db.prepare('DELETE FROM people WHERE id = ?').run(id);
       this.#bury(id);
     });
     for (const sample of samples) this.#search.remove(sample);
     this.#names.delete(id);
+    this.#emptyLog();
   }
 
   addSamples(person: string, samples: readonly NewSample[]): string[] {
@@ -149,11 +150,12 @@ export class People {
 
   removeSample(id: string): void {
     if (!this.#search.has(id)) throw notFound('sample', id);
-    this.#forget(() => {
+    this.#changeForGood(() => {
       this.#db.prepare('DELETE FROM samples WHERE id = ?').run(id);
       this.#bury(id);
     });
     this.#search.remove(id);
+    this.#emptyLog();
   }
 
   counts(space: EmbeddingSpace): GalleryCounts {
@@ -163,10 +165,15 @@ export class People {
   }
 
   match(embedding: Embedding): Match | null {
+    mustBeUnit(embedding);
     const nearest = this.#search.nearest(embedding);
     if (nearest === null) return null;
     const { owner, similarity, runnerUp } = nearest;
-    return { person: { id: owner, name: this.#names.get(owner) ?? '' }, similarity, runnerUp };
+    return {
+      person: { id: owner, name: this.#names.get(owner) ?? '' },
+      similarity: cosine(similarity),
+      runnerUp: runnerUp === null ? null : cosine(runnerUp),
+    };
   }
 
   // ---- also for joining another device's people ------------------------------------------------
@@ -239,11 +246,7 @@ export class People {
       throw new FacedError('space.mismatch', `Embeddings of ${space} have ${dimension} dimensions here.`, {
         fix: 'Two models claim the same embedding space: correct the card of one of them.',
       });
-    const squares = vector.reduce((sum, value) => sum + value * value, 0);
-    if (space === '' || !(Math.abs(squares - 1) < 1e-3))
-      throw new FacedError('gallery.invalid-sample', 'A sample is not a unit vector with a space.', {
-        fix: 'Enrol the picture again; if it was imported, export it again.',
-      });
+    mustBeUnit(embedding);
   }
 
   openName(row: { readonly id: string; readonly name: Buffer }): string {
@@ -273,16 +276,38 @@ export class People {
       .run(id, Date.now());
   }
 
-  /** A deletion also overwrites the pages and empties the log: what is forgotten cannot be opened with the key later. */
-  #forget(work: () => void): void {
+  /** The deletion also overwrites the pages: what is forgotten cannot be opened with the key later. */
+  #changeForGood(work: () => void): void {
     this.#db.pragma('secure_delete = ON');
     try {
       this.change(work);
     } finally {
       this.#db.pragma('secure_delete = FAST');
     }
-    this.#db.pragma('wal_checkpoint(TRUNCATE)');
   }
+
+  /** And the log holds what was there before. When that cannot be emptied now, the next checkpoint does it. */
+  #emptyLog(): void {
+    try {
+      this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // The deletion has been made and must not be reported as if it had not.
+    }
+  }
+}
+
+/** Also stops NaN, which no comparison in the search would. */
+function mustBeUnit({ space, vector }: Embedding): void {
+  const squares = vector.reduce((sum, value) => sum + value * value, 0);
+  if (space === '' || !(Math.abs(squares - 1) < 1e-3))
+    throw new FacedError('gallery.invalid-sample', 'An embedding is not a unit vector with a space.', {
+      fix: 'Enrol the picture again; if it was imported, export it again.',
+    });
+}
+
+/** Rounding may take the product of two unit vectors a little past 1. */
+function cosine(product: number): number {
+  return Math.max(-1, Math.min(1, product));
 }
 
 function notFound(what: string, id: string): FacedError {

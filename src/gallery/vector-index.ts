@@ -13,6 +13,8 @@ const CHUNK = 2_048;
 const BLOCK = 256;
 /** Covers the rounding of the bounds themselves, which are sums of a few doubles and one float. */
 const SLACK = 1e-6;
+/** Rows are of length 1 within this; it is what `People` lets in. */
+const LONGEST_ROW = 1.001;
 
 /**
  * Unit vectors of one space in memory, each belonging to an owner, and an exact search for the nearest owners.
@@ -95,7 +97,7 @@ export class VectorIndex {
   nearest(query: Float32Array): Nearest | null {
     if (this.#count === 0) return null;
     const { scale, error } = quantise(query, this.#bytes.subarray(0, this.#stride));
-    const bound = { perError: norm(query) + error, constant: error * (1 + SLACK) + SLACK };
+    const bound = { perError: norm(query) + error, constant: error * LONGEST_ROW + SLACK };
     this.#approximate(scale, bound);
     return this.#settle(query, bound);
   }

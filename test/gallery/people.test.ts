@@ -96,6 +96,12 @@ test('what is not there and what is malformed is refused and changes nothing', a
       code: 'gallery.invalid-sample',
     });
   await assert.rejects(store.addSamples(id, bad(Float32Array.of(1))), { code: 'space.mismatch' });
+  await assert.rejects(store.search([{ space: SPACE, vector: Float32Array.of(1) }]), {
+    code: 'space.mismatch',
+  });
+  await assert.rejects(store.search([{ space: SPACE, vector: new Float32Array(512).fill(Number.NaN) }]), {
+    code: 'gallery.invalid-sample',
+  });
   assert.deepEqual(await store.counts(SPACE), before);
 });
 
