@@ -206,18 +206,20 @@ class Link implements MqttLink {
 
   /** After each connection: commands first, then `online`, so that who sees `online` can send one; then what waited. */
   async #welcome(session: Session): Promise<void> {
-    try {
-      if (this.#options.enrolling !== false) await session.subscribe(this.topics.enrollSet);
-      await session.publish(this.topics.status, 'online', { qos: 1, retain: true });
-      for (const [topic, payload] of this.#retained)
-        await session.publish(topic, payload, { qos: 1, retain: true });
-    } catch (error) {
-      if (session.gone.aborted) return;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#log.warn(
-        { reason },
-        'the broker refuses our subscription or status; its access rules may lack us',
-      );
+    const say = (topic: string, payload: string) => session.publish(topic, payload, { qos: 1, retain: true });
+    const steps = [
+      ...(this.#options.enrolling === false ? [] : [() => session.subscribe(this.topics.enrollSet)]),
+      () => say(this.topics.status, 'online'),
+      ...[...this.#retained].map(
+        ([topic, payload]) =>
+          () =>
+            say(topic, payload),
+      ),
+    ];
+    for (const step of steps) {
+      // After stop() has said `offline`, nothing may say `online` again.
+      if (this.#stopped.signal.aborted) return;
+      await step().catch((error: unknown) => this.#saySetback(session, error));
     }
     if (session.gone.aborted) return;
     this.#log.info(
@@ -231,6 +233,12 @@ class Link implements MqttLink {
     });
     this.#events.emit('connected', { version: session.version, broker: session.label });
     void this.#flushResults();
+  }
+
+  #saySetback(session: Session, error: unknown): void {
+    if (session.gone.aborted) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#log.warn({ reason }, 'the broker refuses our subscription or status; its access rules may lack us');
   }
 
   #receive(packet: IPublishPacket): void {

@@ -93,7 +93,10 @@ export class Connection {
     return this.#session;
   }
 
-  /** Reads the files once, so that a wrong setting fails here, then connects in the background. */
+  /**
+   * Reads the files once, so that a wrong setting fails here, then connects in the background. The signal counts until
+   * this resolves; what was recorded shall still be published while a daemon stops, so the end is `stop()`.
+   */
   async start(signal: AbortSignal): Promise<void> {
     const endpoint = await readEndpoint(this.#options);
     signal.throwIfAborted();
@@ -102,7 +105,6 @@ export class Connection {
         { broker: endpoint.label },
         'the MQTT password crosses the network in clear; use mqtts://',
       );
-    signal.addEventListener('abort', () => this.#stopping.abort(), { once: true });
     this.#loop = this.#run();
   }
 

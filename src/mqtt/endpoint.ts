@@ -1,7 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import { FacedError } from '../domain/errors.js';
 
 export interface EndpointOptions {
@@ -53,6 +54,9 @@ export async function readEndpoint(options: EndpointOptions): Promise<Endpoint> 
     read(options.certFile, 'mqtt.cert'),
     read(options.keyFile, 'mqtt.key'),
   ]);
+  const secureContext = secure
+    ? secureContextOf({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
+    : undefined;
   return {
     label: labelOf(options.url),
     username: options.username ?? (url.username === '' ? undefined : decodeURIComponent(url.username)),
@@ -63,16 +67,29 @@ export async function readEndpoint(options: EndpointOptions): Promise<Endpoint> 
         ? connectTls({
             host,
             port,
-            minVersion: 'TLSv1.2',
             rejectUnauthorized: true,
             // RFC 6066, 3: no server name indication for a bare address.
             ...(isIP(host) ? {} : { servername: host }),
-            ...(ca && { ca }),
-            ...(cert && { cert }),
-            ...(key && { key }),
+            secureContext,
           })
         : connectTcp({ host, port, noDelay: true }),
   };
+}
+
+/** The library's own text is left out: it may quote a key. */
+function secureContextOf(files: { ca?: Buffer; cert?: Buffer; key?: Buffer }): SecureContext {
+  try {
+    if (files.ca !== undefined) new X509Certificate(files.ca);
+    return createSecureContext({ minVersion: 'TLSv1.2', ...files });
+  } catch {
+    throw new FacedError(
+      'config.invalid',
+      'mqtt.ca, mqtt.cert or mqtt.key is not PEM, or key and certificate differ.',
+      {
+        fix: 'Check the files with: openssl x509 -in FILE -noout -text',
+      },
+    );
+  }
 }
 
 function parse(text: string): URL {

@@ -128,12 +128,12 @@ for (const { kind, skip } of BROKERS) {
     const outbox = new MemoryOutbox();
     const listener = await listen(t, broker.url, [RECOGNITION]);
     for (const payload of numbers(1, 200)) outbox.record(RECOGNITION, payload);
-    const first = makeLink(t, { url: broker.url, ...broker.own }, { outbox });
+    const wire = await Wire.lay(t, broker.port);
+    const first = makeLink(t, { url: wire.url, ...broker.own }, { outbox });
     const started = next(first.link, 'published');
-    const kill = new AbortController();
-    await first.link.start(kill.signal);
+    await first.link.start(new AbortController().signal);
     await started;
-    kill.abort();
+    wire.cut();
     await first.link.stop();
     assert.ok(outbox.messages.length > 0, 'the first link was stopped too late to show anything');
     const second = makeLink(t, { url: broker.url, ...broker.own }, { outbox });
@@ -141,6 +141,27 @@ for (const { kind, skip } of BROKERS) {
     assert.equal(await second.link.drained(10_000), true);
     await listener.until(() => firsts(listener.on(RECOGNITION)).length === 200);
     assert.deepEqual(firsts(listener.on(RECOGNITION)), numbers(1, 200));
+  });
+
+  test(`${kind}: the last words of a stopping daemon are published, and then offline`, {
+    skip,
+  }, async (t) => {
+    const broker = await startBroker(t, kind);
+    const listener = await listen(t, broker.url, [RECOGNITION, STATUS]);
+    const made = makeLink(t, { url: broker.url, ...broker.own });
+    const terminated = new AbortController();
+    const connected = next(made.link, 'connected');
+    await made.link.start(terminated.signal);
+    await connected;
+    terminated.abort();
+    made.outbox.record(RECOGNITION, '{}');
+    assert.equal(await made.link.drained(5_000), true);
+    await made.link.stop();
+    await listener.until(() => listener.received.length === 3);
+    assert.deepEqual(
+      listener.received.map(({ payload }) => payload.toString()),
+      ['online', '{}', 'offline'],
+    );
   });
 
   test(`${kind}: retained reports come again after the broker forgot them; the rest is off unless asked for`, {

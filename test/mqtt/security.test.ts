@@ -224,14 +224,51 @@ test('the version that a broker refused is remembered', async (t) => {
   assert.deepEqual(levels, [5, 4, 4]);
 });
 
-test('stop ends while the broker is away, and an abort while connecting does too', async (t) => {
+test('stop ends while the broker is away, and start ends when it was aborted', async (t) => {
   const made = makeLink(t, { url: 'mqtt://127.0.0.1:9' });
   await failing(made);
   await made.link.stop();
+  assert.equal(await made.link.drained(1_000), true);
   const aborted = makeLink(t, { url: 'mqtt://127.0.0.1:9' });
-  const controller = new AbortController();
-  await aborted.link.start(controller.signal);
-  controller.abort();
-  await aborted.link.stop();
-  assert.equal(await aborted.link.drained(1_000), true);
+  await assert.rejects(aborted.link.start(AbortSignal.abort()), { name: 'AbortError' });
+  const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const address = silent.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const hanging = makeLink(t, { url: `mqtt://127.0.0.1:${address.port}` });
+  const accepted = once(silent, 'connection');
+  await hanging.link.start(new AbortController().signal);
+  await accepted;
+  await hanging.link.stop();
+});
+
+test('files that are no certificates are refused at the start', async (t) => {
+  const file = join(await temporaryDir(t), 'garbage.pem');
+  await writeFile(file, 'garbage');
+  for (const files of [{ caFile: file }, { certFile: file, keyFile: file }]) {
+    const made = makeLink(t, { url: 'mqtts://127.0.0.1:9', ...files });
+    await assert.rejects(made.link.start(new AbortController().signal), { code: 'config.invalid' });
+  }
+});
+
+test('a command that came while we were away is carried out when we are back', {
+  skip: withoutMosquitto,
+}, async (t) => {
+  const broker = await startMosquitto(t);
+  const wire = await Wire.lay(t, broker.port);
+  const made = makeLink(t, { url: wire.url });
+  await startLink(made);
+  const lost = next(made.link, 'disconnected');
+  wire.cut();
+  await lost;
+  const sender = await listen(t, broker.url, ['faced/door/enroll/result']);
+  const command = { id: 'a', exp: Math.floor(Date.now() / 1000) + 60, name: 'Ada', camera: 'porch' };
+  await sender.client.publishAsync('faced/door/enroll/set', JSON.stringify(command), { qos: 1 });
+  wire.mend();
+  await sender.until(() => sender.received.length === 1);
+  assert.deepEqual(
+    made.commands.map(({ id }) => id),
+    ['a'],
+  );
 });
