@@ -1,7 +1,9 @@
 import { ulid } from 'ulid';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { Match } from '../domain/person.js';
 import { type Clock, systemClock } from '../lib/clock.js';
-import type { Judged } from './ports.js';
+import { type DecisionPolicy, decide } from './decide.js';
+import type { Judged, Sighting } from './ports.js';
 
 export interface EventContext {
   readonly device: string;
@@ -35,6 +37,25 @@ export function buildEvent({ decision, sighting }: Judged, context: EventContext
     model: context.model,
     latencyMs: Math.max(0, Math.round(latency * 10) / 10),
   };
+}
+
+/** One look on its own, final or not, as the `attempt` topic tells it: what {@link decide} says of this look alone. */
+export function attemptOf(look: {
+  sighting: Sighting;
+  match: Match | null;
+  policy: DecisionPolicy;
+  device: string;
+}) {
+  const { sighting, match, policy, device } = look;
+  const { liveness, poor } = sighting;
+  const decision = decide({ match, liveness, poor }, policy);
+  const {
+    id: _id,
+    model: _model,
+    latencyMs: _latencyMs,
+    ...judged
+  } = buildEvent({ decision, sighting }, { device, model: '' });
+  return { ...judged, poor, final: sighting.final };
 }
 
 function rounded(value: number | null, digits: number): number | null {

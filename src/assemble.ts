@@ -1,0 +1,185 @@
+import { join } from 'node:path';
+import type { Config } from './config/index.js';
+import { FacedError } from './domain/errors.js';
+import { createStore } from './gallery/index.js';
+import { loadCards, type ModelCard } from './inference/card.js';
+import { createVision } from './inference/client.js';
+import type { Logger } from './lib/log.js';
+import { createBroker } from './mqtt/broker.js';
+import { createMqttLink, type MqttLink } from './mqtt/client.js';
+import type { CommandHandler, Store, Vision } from './pipeline/ports.js';
+import { PromiseKeeper, type PromiseSettings } from './pipeline/promise.js';
+import { thresholdFor } from './pipeline/threshold.js';
+import type { CameraSettings } from './pipeline/vision-options.js';
+import { chooseIsolation, memoryFigures } from './system/memory.js';
+
+/** From a configuration to parts: what the daemon and the commands build alike. */
+export interface Place {
+  readonly config: Config;
+  readonly stateDir: string;
+  readonly modelsDir: string;
+}
+
+export function controlSocketPath(stateDir: string): string {
+  return join(stateDir, 'control.sock');
+}
+
+export function openStore(
+  { config, stateDir }: Place,
+  log: Logger,
+  onFailed?: (error: FacedError) => void,
+): Store {
+  const { keyFile, outboxLimit, keepEventsDays } = config.gallery;
+  return createStore({
+    directory: stateDir,
+    outboxLimit,
+    retentionDays: keepEventsDays,
+    logger: log,
+    ...(keyFile === null ? {} : { keyFile }),
+    ...(onFailed === undefined ? {} : { onFailed }),
+  });
+}
+
+export interface VisionChoice {
+  readonly isolation: 'thread' | 'process';
+  readonly cameras: readonly CameraSettings[];
+  readonly log: Logger;
+  /** Where the photographs of the demo are. */
+  readonly photographs?: string;
+}
+
+export function openVision(
+  { config, modelsDir }: Place,
+  { isolation, cameras, log, photographs }: VisionChoice,
+): Vision {
+  const { detector, landmarks, recogniser, liveness } = config.models;
+  return createVision({
+    isolation,
+    workerUrl: new URL('./vision-worker.js', import.meta.url),
+    options: {
+      modelsDir,
+      models: {
+        detector,
+        landmarks,
+        recogniser,
+        liveness: config.liveness.passive === 'off' ? null : liveness,
+      },
+      cameras,
+      logLevel: config.log.level,
+      ...(photographs === undefined ? {} : { photographs }),
+    },
+    log,
+  });
+}
+
+export function isolationOf({ config }: Place): 'thread' | 'process' {
+  return chooseIsolation(config.isolation, memoryFigures());
+}
+
+/** The cameras of the configuration as the vision worker takes them. */
+export function camerasOf(config: Config): CameraSettings[] {
+  return Object.entries(config.cameras)
+    .filter(([, { enabled }]) => enabled)
+    .map(([name, { source, zones, masks, rotation, minFace, fps, motionThreshold }]) => ({
+      name,
+      source,
+      view: { zones, masks, rotation, minFace, fps, motionThreshold },
+    }));
+}
+
+export interface Mqtt {
+  /** Not started yet. */
+  readonly link: MqttLink;
+  /** Stops the link, and the broker after it. */
+  stop(): Promise<void>;
+}
+
+/** The link to the broker of the configuration, or to one of our own, which is started here, when there is none. */
+export async function openMqtt(
+  { config }: Place,
+  deps: { store: Store; handler: CommandHandler; log: Logger },
+  signal: AbortSignal,
+): Promise<Mqtt> {
+  const { url, username, passwordFile, ca, cert, key, clientId, attempts, snapshots, healthEvery, embedded } =
+    config.mqtt;
+  const broker = url === null ? createBroker(embedded, deps) : null;
+  await broker?.start(signal);
+  const link = createMqttLink(
+    {
+      url: broker?.url ?? url ?? '',
+      device: config.device,
+      attempts,
+      snapshots,
+      healthEveryMs: healthEvery * 1000,
+      ...(broker === null
+        ? given({ username, passwordFile, caFile: ca, certFile: cert, keyFile: key })
+        : broker.credentials),
+      ...given({ clientId }),
+    },
+    { outbox: deps.store, handler: deps.handler, log: deps.log },
+  );
+  const stop = async () => {
+    await link.stop();
+    await broker?.stop();
+  };
+  return { link, stop };
+}
+
+/** Without what the configuration leaves open. */
+function given<Key extends string>(values: Record<Key, string | null>): Partial<Record<Key, string>> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null)) as Partial<
+    Record<Key, string>
+  >;
+}
+
+/** The card of the recogniser in use. */
+export async function openCard({ config, modelsDir }: Place): Promise<ModelCard> {
+  const cards = await loadCards(modelsDir);
+  const placed = cards.get(config.models.recogniser);
+  if (placed !== undefined) return placed.card;
+  throw new FacedError(
+    'model.unknown',
+    `no model card with the id ${config.models.recogniser}; there are ${[...cards.keys()].join(', ')}`,
+    {
+      fix: 'correct models.recogniser, or put the card and its file into the models folder',
+    },
+  );
+}
+
+export function promiseFor({ config }: Place, card: ModelCard, store: Store): PromiseKeeper {
+  return new PromiseKeeper({
+    store,
+    space: card.space ?? card.id,
+    thresholdFor: (gallery) => thresholdFor(card.curve, gallery).threshold,
+    settings: promiseSettings(config),
+  });
+}
+
+export function promiseSettings({ recognition, liveness }: Config): PromiseSettings {
+  const { strangersPerThousand, margin } = recognition;
+  return { strangersPerThousand, margin, livenessMinimum: liveness.minimum };
+}
+
+/** The least promise (of a thousand strangers) that was measured for a gallery of this size, and the threshold of the one that is set. */
+export function attainablePromise(
+  { recognition: { strangersPerThousand } }: Config,
+  { curve }: ModelCard,
+  gallery: { people: number; samples: number },
+): { attainable: number | null; threshold: number | null } {
+  const size = { people: Math.max(1, gallery.people), samples: Math.max(1, gallery.samples) };
+  const keeps = (promise: number): number | null => {
+    try {
+      return thresholdFor(curve, { ...size, strangersPerThousand: promise }).threshold;
+    } catch (thrown) {
+      if (FacedError.from(thrown).code === 'promise.unmeasured') return null;
+      throw thrown;
+    }
+  };
+  const attainable = PROMISES.find((promise) => keeps(promise) !== null) ?? null;
+  return { attainable, threshold: keeps(strangersPerThousand) };
+}
+
+/** What can be set, from strict to lenient, in steps that a person would choose. */
+const PROMISES: readonly number[] = [0.001, 0.01, 0.1, 1, 10, 100]
+  .flatMap((decade) => [decade, 2 * decade, 5 * decade])
+  .filter((one) => one <= 100);

@@ -1,0 +1,88 @@
+import type { CommandSpec } from './command.js';
+
+/** A command and how its file is loaded: only the one that runs is imported, so that small commands start fast. */
+function lazily(entry: Omit<CommandSpec, 'run'>, load: () => Promise<CommandSpec['run']>): CommandSpec {
+  return { ...entry, run: async (argv, io) => (await load())(argv, io) };
+}
+
+export const COMMANDS: readonly CommandSpec[] = [
+  lazily(
+    {
+      name: 'run',
+      synopsis: '[--config F] [--source URI] [--once]',
+      summary: 'the daemon: watch the cameras, tell the house',
+    },
+    async () => (await import('./run.js')).run,
+  ),
+  lazily(
+    {
+      name: 'enroll',
+      synopsis: 'NAME PATH…',
+      summary: 'learn a person from pictures or folders of pictures',
+    },
+    async () => (await import('./enroll.js')).run,
+  ),
+  lazily(
+    { name: 'identify', synopsis: 'PATH…', summary: 'say who is in pictures' },
+    async () => (await import('./identify.js')).run,
+  ),
+  lazily(
+    {
+      name: 'people',
+      synopsis: 'list | rename WHO NAME | remove WHO… | export [WHO…] --out FILE | import FILE',
+      summary: 'who is in the gallery; WHO is an id or a name',
+    },
+    async () => (await import('./people.js')).run,
+  ),
+  lazily(
+    {
+      name: 'eval',
+      synopsis: '--pairs F --images DIR [--model ID or FILE]',
+      summary: 'verification accuracy over pairs in the form of LFW',
+    },
+    async () => (await import('./eval.js')).run,
+  ),
+  lazily(
+    {
+      name: 'model',
+      synopsis: 'list | fetch [--from FILE] | inspect | import | optimize | quantize | …',
+      summary: 'the models and the workshop for them',
+    },
+    async () => (await import('./model.js')).run,
+  ),
+  lazily(
+    {
+      name: 'audit',
+      synopsis: 'verify | export',
+      summary: 'the record of what was done, and whether it is whole',
+    },
+    async () => (await import('./audit.js')).run,
+  ),
+  lazily(
+    {
+      name: 'doctor',
+      synopsis: '',
+      summary: 'check this machine and this installation, with a mend for each fault',
+    },
+    async () => (await import('./doctor.js')).run,
+  ),
+];
+
+export function findCommand(
+  argv: readonly string[],
+): { command: CommandSpec; rest: readonly string[] } | undefined {
+  const command = COMMANDS.find(({ name }) => name === argv[0]);
+  return command === undefined ? undefined : { command, rest: argv.slice(1) };
+}
+
+export function help(about?: CommandSpec): string {
+  if (about !== undefined) return `faced ${about.name} ${about.synopsis}\n  ${about.summary}`;
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  return [
+    'faced COMMAND [--config F] [--json] [--verbose]',
+    '',
+    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    'faced help COMMAND says what it takes.',
+  ].join('\n');
+}

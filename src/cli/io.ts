@@ -1,0 +1,27 @@
+import { Presets, SingleBar } from 'cli-progress';
+import { createLogger, type LogLevel } from '../lib/log.js';
+import type { CommandIo } from './command.js';
+
+/** The real outside: standard output for the answer, standard error for logs and bars. */
+export function processIo(options: { json: boolean; logLevel: LogLevel; signal: AbortSignal }): CommandIo {
+  const line = (text: string) => {
+    process.stdout.write(`${text}\n`);
+  };
+  return {
+    json: options.json,
+    env: process.env,
+    log: createLogger(options.logLevel),
+    signal: options.signal,
+    line,
+    print: (document, human) => line(options.json ? JSON.stringify(document) : human),
+    progress: (label, total) => {
+      if (!process.stderr.isTTY || total < 2) return { advance: () => {}, stop: () => {} };
+      const bar = new SingleBar(
+        { format: `${label} {bar} {value}/{total} {eta_formatted}`, stream: process.stderr },
+        Presets.shades_classic,
+      );
+      bar.start(total, 0);
+      return { advance: (by = 1) => bar.increment(by), stop: () => bar.stop() };
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { fetchDemoPhotos, fetchModels, ModelStore } from '../inference/index.js';
+import { targetOf } from '../inference/store.js';
+import { makeVariant } from '../model-tools/variant.js';
+import { type CommandIo, type ExitCode, parse, usage } from './command.js';
+import { COMMON_OPTIONS, settings } from './settings.js';
+
+type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>;
+
+/** The workshop's pages are loaded when they are called: they bring the ONNX tools with them. */
+const VERBS: Readonly<Record<string, () => Promise<Run>>> = {
+  list: async () => list,
+  fetch: async () => fetch,
+};
+
+export const run: Run = async (argv, io) => {
+  const [verb, ...rest] = argv;
+  const load = verb !== undefined && Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+  if (load === undefined)
+    throw usage(`model takes ${Object.keys(VERBS).join(', ')} (is ${verb ?? 'nothing'})`);
+  return (await load())(rest, io);
+};
+
+const list: Run = async (argv, io) => {
+  const { values } = parse(argv, COMMON_OPTIONS);
+  const { modelsDir } = settings(io, values);
+  const models = (await new ModelStore({ dir: modelsDir, logger: io.log }).list()).map(
+    ({ card, origin, path, present, variant }) => ({
+      id: card.id,
+      title: card.title,
+      role: card.role,
+      origin,
+      path,
+      present,
+      optimized: variant,
+      bytes: card.bytes,
+      licence: card.licence,
+      source: card.source?.npm ?? null,
+    }),
+  );
+  const lines = models.map(({ id, role, present, optimized, title }) => {
+    const state = present ? (optimized === null ? 'present' : 'optimized') : 'missing';
+    return `${id.padEnd(16)} ${role.padEnd(11)} ${state.padEnd(9)} ${title}`;
+  });
+  io.print({ dir: modelsDir, models }, [...lines, `in ${modelsDir}`].join('\n'));
+  return 0;
+};
+
+/** The files of the shipped cards, their optimised form for this processor, and the photographs of the demo. */
+const fetch: Run = async (argv, io) => {
+  const { values, positionals } = parse(argv, {
+    ...COMMON_OPTIONS,
+    from: { type: 'string' },
+    demo: { type: 'boolean' },
+  });
+  const { modelsDir } = settings(io, values);
+  const fetched = await fetchModels({
+    dir: modelsDir,
+    signal: io.signal,
+    ...(positionals.length === 0 ? {} : { ids: positionals }),
+    ...(values.from === undefined ? {} : { from: values.from }),
+  });
+  const target = targetOf(process.arch);
+  const store = new ModelStore({ dir: modelsDir, logger: io.log });
+  const missing =
+    target === undefined
+      ? []
+      : (await store.list()).filter(
+          ({ present, variant, origin }) => present && variant === null && origin === 'shipped',
+        );
+  for (const { card, path } of missing) {
+    if (target !== undefined) await makeVariant({ id: card.id, stockFile: path, dir: modelsDir, target });
+  }
+  if (values.demo === true) await fetchDemoPhotos(join(modelsDir, 'demo'), { signal: io.signal });
+  const optimized = missing.map(({ card }) => card.id);
+  const text = fetched.map(
+    ({ id, written }) =>
+      `${id.padEnd(16)} ${written ? 'fetched' : 'is here'}${optimized.includes(id) ? `, optimized for ${target}` : ''}`,
+  );
+  io.print({ dir: modelsDir, models: fetched, optimized }, text.join('\n'));
+  return 0;
+};

@@ -1,0 +1,114 @@
+import { camerasOf } from '../assemble.js';
+import { loadConfig } from '../config/index.js';
+import { type Daemon, startDaemon } from '../daemon.js';
+import { FacedError } from '../domain/errors.js';
+import type { RecognitionEvent } from '../domain/event.js';
+import type { CameraSettings } from '../pipeline/vision-options.js';
+import { videoDevices } from '../system/doctor-camera.js';
+import { type CommandIo, type ExitCode, parse, usage } from './command.js';
+import { prepareDemo } from './demo.js';
+import { COMMON_OPTIONS, type Settings, settings } from './settings.js';
+
+/** How long `--once` waits for the broker after the source has ended. */
+const DRAIN_LIMIT_MS = 30_000;
+/** The name of a camera that no configuration names. */
+const CAMERA = 'camera';
+
+export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parse(argv, {
+    ...COMMON_OPTIONS,
+    source: { type: 'string' },
+    once: { type: 'boolean', default: false },
+  });
+  if (positionals.length > 0) throw usage(`run takes no ${positionals[0]}`);
+  const found = settings(io, values);
+  const demo =
+    values.source !== undefined && /^demo($|\?)/.test(values.source) ? await prepareDemo(found, io) : null;
+  const place = demo?.place ?? found;
+  const failed = new AbortController();
+  const daemon = await startDaemon(
+    {
+      ...place,
+      cameras: chooseCameras(place, values.source, io),
+      log: io.log,
+      env: io.env,
+      ...(demo === null ? {} : { photographs: demo.photographs }),
+      onEvent: (event) => io.line(io.json ? JSON.stringify(event) : sentence(event)),
+      onFatal: (error) => failed.abort(error),
+    },
+    io.signal,
+  );
+  const stopListening = onHangUp(() => reload(daemon, place, io));
+  try {
+    return await untilTheEnd(daemon, { io, failed: failed.signal, once: values.once });
+  } finally {
+    stopListening();
+    await daemon.stop();
+  }
+}
+
+/** Until a signal or a fatal failure; with `once` until the source has ended and the broker has acknowledged everything. */
+async function untilTheEnd(
+  daemon: Daemon,
+  { io, failed, once }: { io: CommandIo; failed: AbortSignal; once: boolean },
+): Promise<ExitCode> {
+  const interrupted = Promise.race([aborted(io.signal), aborted(failed)]);
+  const finished = once ? daemon.finished.then(() => 'finished' as const) : interrupted;
+  const reason = await Promise.race([interrupted, finished]);
+  if (failed.aborted) throw FacedError.from(failed.reason);
+  if (reason !== 'finished') return once ? 1 : 0;
+  if (await daemon.drained(DRAIN_LIMIT_MS)) return 0;
+  throw new FacedError(
+    'mqtt.connect-failed',
+    'the broker has not acknowledged every event; they wait in the outbox',
+    {
+      fix: 'faced run sends them as soon as the broker is there',
+    },
+  );
+}
+
+function aborted(signal: AbortSignal): Promise<'aborted'> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve('aborted');
+    signal.addEventListener('abort', () => resolve('aborted'), { once: true });
+  });
+}
+
+function chooseCameras({ config }: Settings, source: string | undefined, io: CommandIo): CameraSettings[] {
+  if (source !== undefined) return [{ name: CAMERA, source, view: {} }];
+  const configured = camerasOf(config);
+  if (configured.length > 0) return configured;
+  const [device] = videoDevices();
+  if (device !== undefined) return [{ name: CAMERA, source: `v4l2:${device}`, view: {} }];
+  io.log.warn(
+    {},
+    'no camera is configured and none is plugged in: name one in faced.yaml, or try faced run --source demo',
+  );
+  return [];
+}
+
+function onHangUp(listener: () => void): () => void {
+  process.on('SIGHUP', listener);
+  return () => process.off('SIGHUP', listener);
+}
+
+async function reload(daemon: Daemon, place: Settings, io: CommandIo): Promise<void> {
+  try {
+    const { config } = loadConfig({ path: place.configFile ?? undefined, env: io.env });
+    const needRestart = await daemon.reload(config);
+    io.log.info(
+      { needRestart },
+      needRestart.length === 0 ? 'the configuration was read again' : 'some settings need a restart',
+    );
+  } catch (thrown) {
+    const { code, message, fix } = FacedError.from(thrown);
+    io.log.error({ code, fix }, `the configuration was not taken over: ${message}`);
+  }
+}
+
+function sentence(event: RecognitionEvent): string {
+  const time = new Date(event.time).toTimeString().slice(0, 8);
+  const who = event.person?.name ?? event.decision;
+  if (event.similarity === null || event.threshold === null) return `${time}  ${event.camera}  ${who}`;
+  return `${time}  ${event.camera}  ${who}  similarity ${event.similarity.toFixed(2)} (threshold ${event.threshold.toFixed(2)})`;
+}

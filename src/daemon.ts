@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs';
+import {
+  controlSocketPath,
+  isolationOf,
+  openCard,
+  openMqtt,
+  openStore,
+  openVision,
+  type Place,
+  promiseFor,
+  promiseSettings,
+} from './assemble.js';
+import { type Config, changesNeedingRestart } from './config/index.js';
+import type { FacedError } from './domain/errors.js';
+import type { RecognitionEvent } from './domain/event.js';
+import type { Logger } from './lib/log.js';
+import { serveOnSocket } from './lib/socket-rpc.js';
+import { createEventEncoder } from './mqtt/signature.js';
+import { commandHandler } from './pipeline/commands.js';
+import { attemptOf } from './pipeline/event.js';
+import { Health } from './pipeline/health.js';
+import type { Store, Vision } from './pipeline/ports.js';
+import { Presence } from './pipeline/presence.js';
+import { Recognition } from './pipeline/recognition.js';
+import { FacedService, SERVICE_METHODS } from './pipeline/service.js';
+import type { CameraSettings } from './pipeline/vision-options.js';
+import { Notifier } from './system/notify.js';
+
+export interface DaemonOptions extends Place {
+  readonly cameras: readonly CameraSettings[];
+  readonly log: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  /** Where the photographs of the demo are. */
+  readonly photographs?: string;
+  /** Each final decision, once, after it is on disk. */
+  readonly onEvent: (event: RecognitionEvent) => void;
+  /** A part that cannot be done without has failed while running. */
+  readonly onFatal: (error: FacedError) => void;
+}
+
+export interface Daemon {
+  /** Resolves when every source (file, folder, demo) has ended and all that they showed is decided; never with a live camera. */
+  readonly finished: Promise<void>;
+  readonly service: FacedService;
+  /** True once the broker has acknowledged every event; false after the limit. */
+  drained(limitMs: number): Promise<boolean>;
+  /** Takes over what needs no restart; answers the settings that do. */
+  reload(config: Config): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** The vision worker beats once a second. Without a beat for so long the daemon does not call itself alive. */
+const BEAT_PATIENCE_MS = 15_000;
+const PRUNE_EVERY_MS = 6 * 60 * 60 * 1000;
+const STOP_DRAIN_MS = 2000;
+
+const MANIFEST = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** Ends what was started, newest first. */
+type Stops = (() => unknown)[];
+
+/** Builds the parts, starts them in order, stops them in reverse. A part that fails to start stops what was started. */
+export async function startDaemon(options: DaemonOptions, signal: AbortSignal): Promise<Daemon> {
+  const stops: Stops = [];
+  const stop = async () => {
+    for (const one of stops.splice(0).reverse()) {
+      try {
+        await one();
+      } catch (error) {
+        options.log.warn({ error: String(error) }, 'a part did not stop cleanly');
+      }
+    }
+  };
+  try {
+    return { ...(await build(options, signal, stops)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function build(
+  options: DaemonOptions,
+  signal: AbortSignal,
+  stops: Stops,
+): Promise<Omit<Daemon, 'stop'>> {
+  const { log, cameras, env, photographs } = options;
+  let { config } = options;
+  const isolation = isolationOf(options);
+  const notifier = new Notifier({ env, onProblem: (reason) => log.warn({ reason }, 'systemd was not told') });
+  const card = await openCard(options);
+  const encoder = await createEventEncoder(config.mqtt.signKeyFile ?? undefined);
+
+  const store = openStore(options, log, options.onFatal);
+  const vision = openVision(options, {
+    isolation,
+    cameras,
+    log,
+    ...(photographs === undefined ? {} : { photographs }),
+  });
+  const keeper = promiseFor(options, card, store);
+  const service: FacedService = new FacedService({
+    vision,
+    store,
+    judge: keeper,
+    onGalleryChanged: () => sayGallery(),
+  });
+  const handler = commandHandler({
+    service,
+    vision,
+    onSnapshot: (camera, jpeg) => link.snapshot(camera, jpeg),
+  });
+  const mqtt = await openMqtt(options, { store, handler, log }, signal);
+  stops.push(() => store.stop(), mqtt.stop);
+  const { link } = mqtt;
+  const sayGallery = () => {
+    const { version, people, samples } = keeper.counts();
+    link.gallery({ v: 1, version, people, samples });
+  };
+
+  // The models take longest to load, so the vision worker starts beside the gallery; what it sees meanwhile waits.
+  const ready = store.start(signal).then(() => keeper.refresh());
+  const context = { device: config.device, model: card.id };
+  const { renewAfter } = config.recognition;
+  const recognition = new Recognition({
+    presence: new Presence({
+      policy: () => keeper.policy(),
+      renewAfterMs: renewAfter === 0 ? null : renewAfter * 1000,
+    }),
+    store,
+    ready,
+    context,
+    log,
+    messages: (event) => [{ topic: link.topics.recognition, payload: encoder.encode(event) }],
+    onEvent: (event) => {
+      link.notify();
+      options.onEvent(event);
+    },
+    onLook: (sighting, match) => {
+      if (config.mqtt.attempts)
+        link.attempt(attemptOf({ sighting, match, policy: keeper.policy(), device: config.device }));
+    },
+  });
+  const health = new Health({
+    device: config.device,
+    version: MANIFEST.version,
+    outbox: () => store.outboxStats(),
+    brokerProblem: () => link.stats().problem,
+    unrecorded: () => recognition.stats().unrecorded,
+    ownRssBytes: () => process.memoryUsage.rss(),
+    visionIsThread: isolation === 'thread',
+  });
+  const finished = wire({
+    vision,
+    recognition,
+    health,
+    onBeat: async () => link.health(await health.report()),
+  });
+  stops.push(async () => {
+    await vision.stop();
+    recognition.allTracksEnded();
+    await recognition.settled();
+    await link.drained(STOP_DRAIN_MS);
+  });
+  await Promise.all([ready.then(() => link.start(signal)), vision.start(signal)]);
+  sayGallery();
+
+  const methods = Object.fromEntries(
+    SERVICE_METHODS.map((name) => [name, (argument: never) => service[name](argument)]),
+  );
+  const control = await serveOnSocket(controlSocketPath(options.stateDir), methods);
+  const pruning = setInterval(() => void prune(store, log), PRUNE_EVERY_MS);
+  stops.push(
+    () => control.close(),
+    () => clearInterval(pruning),
+    () => notifier.stopping(),
+  );
+  notifier.watchdog(() => health.sinceBeat() < BEAT_PATIENCE_MS);
+  await prune(store, log);
+  await notifier.ready();
+  log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
+  return {
+    finished,
+    service,
+    drained: (limitMs) => link.drained(limitMs),
+    reload: async (next) => {
+      const needRestart = changesNeedingRestart(config, next);
+      await notifier.reloading();
+      try {
+        await keeper.refresh(promiseSettings(next));
+        config = { ...config, recognition: next.recognition, liveness: next.liveness };
+      } finally {
+        await notifier.ready();
+      }
+      return needRestart;
+    },
+  };
+}
+
+interface Wiring {
+  readonly vision: Vision;
+  readonly recognition: Recognition;
+  readonly health: Health;
+  readonly onBeat: () => Promise<void>;
+}
+
+/** The vision worker's words to those whom they concern. Resolves when the sources have ended and all is decided. */
+function wire({ vision, recognition, health, onBeat }: Wiring): Promise<void> {
+  vision.on('sighted', (sighting) => recognition.sighted(sighting));
+  vision.on('trackEnded', (track) => recognition.trackEnded(track));
+  vision.on('restarted', () => recognition.allTracksEnded());
+  vision.on('cameraChanged', (camera) => health.camera(camera));
+  vision.on('beat', (beat) => {
+    health.beat(beat);
+    void recognition.retry().then(onBeat);
+  });
+  return new Promise((resolve) => {
+    vision.on('sourcesEnded', () => void recognition.settled().then(resolve));
+  });
+}
+
+async function prune(store: Store, log: Logger): Promise<void> {
+  try {
+    const pruned = await store.pruneEvents();
+    if (pruned > 0) log.info({ events: pruned }, 'old events were deleted');
+  } catch (error) {
+    log.warn({ error: String(error) }, 'old events could not be deleted');
+  }
+}

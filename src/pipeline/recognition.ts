@@ -1,0 +1,134 @@
+import type { RecognitionEvent } from '../domain/event.js';
+import type { Match } from '../domain/person.js';
+import type { Logger } from '../lib/log.js';
+import { buildEvent, type EventContext } from './event.js';
+import type { Judged, Sighting, Store, VisionEvents } from './ports.js';
+import type { Presence } from './presence.js';
+
+export interface RecognitionOptions {
+  readonly presence: Presence;
+  readonly store: Pick<Store, 'search' | 'recordEvent'>;
+  /** Looks wait until this resolves: the gallery is open. When it rejects, they are dropped with an error in the log. */
+  readonly ready: Promise<void>;
+  readonly context: EventContext;
+  readonly log: Logger;
+  /** What to publish about an event; goes into the outbox in the event's own transaction. */
+  readonly messages: (event: RecognitionEvent) => readonly { topic: string; payload: string }[];
+  /** After the event is on disk, or, while the disk takes nothing, when it was decided. */
+  readonly onEvent: (event: RecognitionEvent) => void;
+  /** Every look that was judged, whatever came of it. */
+  readonly onLook?: (sighting: Sighting, match: Match | null) => void;
+}
+
+type Input =
+  | { readonly kind: 'sighted'; readonly sighting: Sighting }
+  | { readonly kind: 'ended'; readonly track: VisionEvents['trackEnded'] }
+  | { readonly kind: 'all-ended' };
+
+/** Looks that wait for the store: more than any camera sends in a second; beyond it the oldest is dropped. */
+const MAX_WAITING = 256;
+/** Events that the disk did not take yet. */
+const MAX_UNRECORDED = 1000;
+
+/** The second half of a frame's way, in main: presence, match, decide, record. Everything in the order in which it was seen. */
+export class Recognition {
+  readonly #options: RecognitionOptions;
+  readonly #waiting: Input[] = [];
+  #unrecorded: RecognitionEvent[] = [];
+  #running: Promise<void> | null = null;
+  #dropped = 0;
+
+  constructor(options: RecognitionOptions) {
+    this.#options = options;
+  }
+
+  sighted(sighting: Sighting): void {
+    this.#push({ kind: 'sighted', sighting });
+  }
+
+  trackEnded(track: VisionEvents['trackEnded']): void {
+    this.#push({ kind: 'ended', track });
+  }
+
+  /** The vision worker was started again: its tracks are gone, and what they had shown is decided. */
+  allTracksEnded(): void {
+    this.#push({ kind: 'all-ended' });
+  }
+
+  stats(): { waiting: number; dropped: number; unrecorded: number } {
+    return { waiting: this.#waiting.length, dropped: this.#dropped, unrecorded: this.#unrecorded.length };
+  }
+
+  /** Resolves when all that was pushed has been decided and, as far as the disk allows, recorded. */
+  async settled(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  /** Tries again what the disk did not take; called now and then. */
+  async retry(): Promise<void> {
+    await this.settled();
+    if (this.#unrecorded.length > 0) await this.#record([]);
+  }
+
+  #push(input: Input): void {
+    if (this.#waiting.length >= MAX_WAITING) {
+      const oldest = this.#waiting.findIndex((one) => one.kind === 'sighted' && !one.sighting.final);
+      this.#waiting.splice(Math.max(oldest, 0), 1);
+      this.#dropped++;
+    }
+    this.#waiting.push(input);
+    this.#running ??= this.#work().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  async #work(): Promise<void> {
+    for (let input = this.#waiting.shift(); input !== undefined; input = this.#waiting.shift()) {
+      try {
+        const judged = await this.#judge(input);
+        if (judged.length > 0)
+          await this.#record(judged.map((one) => buildEvent(one, this.#options.context)));
+      } catch (error) {
+        this.#options.log.error({ error: String(error) }, 'a look at a face could not be judged');
+      }
+    }
+  }
+
+  async #judge(input: Input): Promise<Judged[]> {
+    const { presence, store, onLook } = this.#options;
+    await this.#options.ready;
+    if (input.kind === 'all-ended') return presence.endAll();
+    if (input.kind === 'ended') return asList(presence.trackEnded(input.track));
+    const { sighting } = input;
+    const embedding = presence.sight(sighting);
+    const [match] = embedding === null ? [] : await store.search([embedding]);
+    onLook?.(sighting, match ?? null);
+    return asList(presence.judge(sighting.track, match ?? null));
+  }
+
+  /** In order: what waited before comes first, so that the outbox keeps the order of decisions. */
+  async #record(events: readonly RecognitionEvent[]): Promise<void> {
+    const { store, messages, onEvent, log } = this.#options;
+    const waiting = [...this.#unrecorded, ...events];
+    let recorded = 0;
+    try {
+      for (const event of waiting) {
+        await store.recordEvent(event, messages(event));
+        recorded++;
+      }
+      if (this.#unrecorded.length > 0) log.info({ events: recorded }, 'the database takes events again');
+      this.#unrecorded = [];
+    } catch (error) {
+      if (this.#unrecorded.length === 0)
+        log.error({ error: String(error) }, 'events wait in memory: the database does not take them');
+      const left = waiting.slice(recorded);
+      this.#dropped += Math.max(0, left.length - MAX_UNRECORDED);
+      this.#unrecorded = left.slice(-MAX_UNRECORDED);
+    }
+    for (const event of events) onEvent(event);
+  }
+}
+
+function asList(judged: Judged | null): Judged[] {
+  return judged === null ? [] : [judged];
+}
