@@ -56,7 +56,7 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
       });
     // SQLite gives the log the same mode as the database.
     closeSync(openSync(path, 'a', 0o600));
-    db = new Database(path);
+    db = new Database(path, { timeout: LOCK_WAIT_MS });
     configure(db, options);
     migrate(db, migrations, found.applied);
     if (found.keyCheck === undefined)
@@ -126,7 +126,7 @@ function inspect(path: string, migrations: readonly Migration[]): Found {
         fix: 'Restore a backup of the state directory, or move the file away to begin anew.',
       },
     );
-  const db = new Database(path, { readonly: true, fileMustExist: true });
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: LOCK_WAIT_MS });
   try {
     const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
     const applied = tables.includes('migrations')

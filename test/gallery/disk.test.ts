@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import Database from 'better-sqlite3';
 import { createStore } from '../../src/gallery/index.js';
+import { galleryError } from '../../src/gallery/sqlite-errors.js';
 import type { Store } from '../../src/pipeline/ports.js';
+import { temporaryDir } from '../helpers/dirs.js';
 import { CALLS } from './calls.js';
 import {
   event,
@@ -121,4 +124,37 @@ test('a database at its largest size refuses what does not fit and keeps the res
 test('a state directory that is not there is told', async () => {
   const store = createStore({ directory: '/nonexistent/faced' });
   await assert.rejects(store.start(signal), { code: 'gallery.not-found' });
+});
+
+test('what SQLite and the file system say becomes a code of ours with something to do', async (t) => {
+  const directory = await temporaryDir(t);
+  const codeOf = (code: string, where = directory) => {
+    const { code: ours, fix } = galleryError(new Database.SqliteError('refused', code), where);
+    assert.ok(fix?.endsWith('.'));
+    return ours;
+  };
+  const expected = {
+    SQLITE_FULL: 'gallery.disk-full',
+    SQLITE_READONLY_DBMOVED: 'gallery.read-only',
+    SQLITE_BUSY_SNAPSHOT: 'gallery.locked',
+    SQLITE_CORRUPT_VTAB: 'gallery.corrupt',
+    SQLITE_NOTADB: 'gallery.corrupt',
+    SQLITE_IOERR_FSYNC: 'gallery.io',
+    SQLITE_CANTOPEN: 'gallery.io',
+    SQLITE_CONSTRAINT_UNIQUE: 'gallery.failed',
+  };
+  for (const [code, ours] of Object.entries(expected)) assert.equal(codeOf(code), ours, code);
+  assert.equal(codeOf('SQLITE_CANTOPEN', join(directory, 'none')), 'gallery.not-found');
+  const system = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+  assert.equal(galleryError(system, directory).code, 'gallery.disk-full');
+  assert.equal(galleryError(new Error('a defect'), directory).code, 'internal');
+});
+
+test('a disk that turns read-only under SQLite is told from one that fails', {
+  skip: withoutMounts(),
+}, async (t) => {
+  const directory = await smallDisk(t, '1m');
+  remount(directory, 'ro');
+  const failure = new Database.SqliteError('disk I/O error', 'SQLITE_IOERR_WRITE');
+  assert.equal(galleryError(failure, directory).code, 'gallery.read-only');
 });

@@ -92,6 +92,18 @@ test('a second store on one state directory is refused by the pid of the first, 
   assert.equal((await here.people()).length, 1);
 });
 
+test('a database that another program has open is refused, and opens when that has let go', async (t) => {
+  const { directory, path } = await filled(t);
+  const other = new Database(path);
+  other.exec('BEGIN IMMEDIATE');
+  const store = createStore({ directory });
+  await assert.rejects(store.start(signal), { code: 'gallery.locked', fix: /other program/ });
+  other.close();
+  await store.start(signal);
+  t.after(() => store.stop());
+  assert.equal((await store.people()).length, 1);
+});
+
 test('a database from a newer version is left as it is', async (t) => {
   const { directory, path } = await filled(t);
   edit(path, 'INSERT INTO migrations VALUES (999, 0)');
