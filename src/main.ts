@@ -4,7 +4,6 @@ import { exitCodeOf } from './cli/command.js';
 import { COMMANDS, findCommand, help } from './cli/commands.js';
 import { processIo } from './cli/io.js';
 import { FacedError } from './domain/errors.js';
-import type { LogLevel } from './lib/log.js';
 
 /** Flags that every command takes; they may stand anywhere before a lone `--`. */
 function takeGlobals(argv: readonly string[]) {
@@ -22,7 +21,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => abort.abort(name));
   // A reader that went away (`faced run | head`) ends the command like a signal.
   process.stdout.on('error', () => abort.abort('SIGPIPE'));
-  const io = processIo({ json, logLevel: logLevel(flags), signal: abort.signal });
+  const io = processIo({ json, verbose: flags.has('--verbose'), signal: abort.signal });
   try {
     return await dispatch({ flags, rest, io });
   } catch (thrown) {
@@ -64,12 +63,6 @@ async function dispatch({
     });
   }
   return found.command.run(found.rest, io);
-}
-
-function logLevel(flags: Set<string>): LogLevel {
-  if (flags.has('--verbose')) return 'debug';
-  const level = process.env.FACED_LOG_LEVEL;
-  return level === 'debug' || level === 'warn' || level === 'error' ? level : 'info';
 }
 
 function fail(error: FacedError, io: CommandIo): ExitCode {

@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { FacedError } from '../domain/errors.js';
-import type { Logger } from '../lib/log.js';
+import type { Logger, LogLevel } from '../lib/log.js';
 
 /** What a command has of the outside world; tests give their own. */
 export interface CommandIo {
@@ -8,6 +8,8 @@ export interface CommandIo {
   readonly json: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
+  /** What the configuration says; --verbose is stronger. */
+  setLogLevel(level: LogLevel): void;
   /** Aborted by SIGTERM and SIGINT. */
   readonly signal: AbortSignal;
   /** One answer in both forms: the document with --json, else the text. */

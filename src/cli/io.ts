@@ -1,16 +1,20 @@
 import { Presets, SingleBar } from 'cli-progress';
-import { createLogger, type LogLevel } from '../lib/log.js';
+import { createLogger } from '../lib/log.js';
 import type { CommandIo } from './command.js';
 
 /** The real outside: standard output for the answer, standard error for logs and bars. */
-export function processIo(options: { json: boolean; logLevel: LogLevel; signal: AbortSignal }): CommandIo {
+export function processIo(options: { json: boolean; verbose: boolean; signal: AbortSignal }): CommandIo {
   const line = (text: string) => {
     process.stdout.write(`${text}\n`);
   };
+  const log = createLogger(options.verbose ? 'debug' : 'info');
   return {
     json: options.json,
     env: process.env,
-    log: createLogger(options.logLevel),
+    log,
+    setLogLevel: (level) => {
+      if (!options.verbose) log.level = level;
+    },
     signal: options.signal,
     line,
     print: (document, human) => line(options.json ? JSON.stringify(document) : human),

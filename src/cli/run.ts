@@ -95,6 +95,7 @@ function onHangUp(listener: () => void): () => void {
 async function reload(daemon: Daemon, place: Settings, io: CommandIo): Promise<void> {
   try {
     const { config } = loadConfig({ path: place.configFile ?? undefined, env: io.env });
+    io.setLogLevel(config.log.level);
     const needRestart = await daemon.reload(config);
     io.log.info(
       { needRestart },

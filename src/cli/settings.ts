@@ -26,6 +26,7 @@ export function settings(
   overrides: Record<string, unknown> = {},
 ): Settings {
   const { config, source, warnings } = loadConfig({ path: values.config, env: io.env, overrides });
+  io.setLogLevel(config.log.level);
   for (const warning of warnings) io.log.warn({}, warning);
   return {
     config,

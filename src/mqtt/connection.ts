@@ -78,6 +78,8 @@ export class Connection {
   #session: Session | undefined;
   #loop: Promise<void> | undefined;
   #problem: string | null = 'not connected yet';
+  /** Saying farewell: that the connection ends now is no failure. */
+  #leaving = false;
 
   constructor(options: ConnectionOptions, deps: ConnectionDeps) {
     this.#options = options;
@@ -111,6 +113,7 @@ export class Connection {
   /** `farewell` is sent before the connection is closed in an orderly way, which makes the broker forget the Will. */
   async stop(farewell?: (session: Session) => Promise<void>): Promise<void> {
     const client = this.#client;
+    this.#leaving = true;
     if (this.#session !== undefined && client !== undefined && !this.#stopping.signal.aborted) {
       const limit = sleep(FAREWELL_MS, undefined, { ref: false });
       await Promise.race([farewell?.(this.#session).catch(() => {}), limit]);
@@ -130,7 +133,7 @@ export class Connection {
     while (!stop.aborted) {
       const tried = this.#version;
       const failure = await this.#connect(tried);
-      if (stop.aborted) return;
+      if (stop.aborted || this.#leaving) return;
       if (this.#fallBack(failure, tried)) continue;
       this.#say(failure);
       await sleep(this.#pause(), undefined, { signal: stop }).catch(() => {});

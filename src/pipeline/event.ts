@@ -1,5 +1,6 @@
 import { ulid } from 'ulid';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { FaceQuality } from '../domain/face.js';
 import type { Match } from '../domain/person.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { type DecisionPolicy, decide } from './decide.js';
@@ -33,7 +34,7 @@ export function buildEvent({ decision, sighting }: Judged, context: EventContext
     liveness: rounded(sighting.liveness, 4),
     box: sighting.box,
     frame: sighting.frame,
-    quality: sighting.quality,
+    quality: roundedQuality(sighting.quality),
     model: context.model,
     latencyMs: Math.max(0, Math.round(latency * 10) / 10),
   };
@@ -60,4 +61,18 @@ export function attemptOf(look: {
 
 function rounded(value: number | null, digits: number): number | null {
   return value === null ? null : Number(value.toFixed(digits));
+}
+
+/** As many digits as mean something. */
+function roundedQuality({ size, sharpness, yaw, pitch, roll, brightness, score }: FaceQuality): FaceQuality {
+  const tenth = (value: number) => Number(value.toFixed(1));
+  return {
+    size: tenth(size),
+    sharpness: tenth(sharpness),
+    yaw: tenth(yaw),
+    pitch: tenth(pitch),
+    roll: tenth(roll),
+    brightness: tenth(brightness),
+    score: Number(score.toFixed(3)),
+  };
 }
