@@ -4,11 +4,12 @@ import { TypedEvents } from '../lib/events.js';
 import type { Logger } from '../lib/log.js';
 import type { CommandHandler } from '../pipeline/ports.js';
 import { CommandGate, type CommandLimits, type CommandStats, DEFAULT_LIMITS } from './commands.js';
-import { Connection, type MqttVersion, type Session } from './connection.js';
+import { Connection } from './connection.js';
 import type { EndpointOptions } from './endpoint.js';
 import { HealthThrottle } from './health.js';
 import { type Outbox, OutboxPump } from './outbox-pump.js';
 import type { AttemptEvent, GalleryReport, HealthReport } from './schemas.js';
+import type { MqttVersion, Session } from './session.js';
 import { type Topics, topicsOf } from './topics.js';
 
 export interface MqttLinkOptions extends EndpointOptions {

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type IClientOptions, type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqtt';
+import { type IClientOptions, type IPublishPacket, MqttClient } from 'mqtt';
 import { FacedError } from '../domain/errors.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import { type Endpoint, type EndpointOptions, readEndpoint } from './endpoint.js';
-import { type Failure, failureOf, LOST } from './failure.js';
+import { type Failure, failureOf, lost, unstable } from './failure.js';
 import { watchPacketSize } from './packet-size.js';
-
-export type MqttVersion = 4 | 5;
+import { type MqttVersion, type Session, sessionOf } from './session.js';
 
 export interface ConnectionOptions extends EndpointOptions {
   readonly clientId: string;
@@ -36,23 +35,13 @@ export interface ConnectionDeps {
   readonly message: (packet: IPublishPacket) => void;
 }
 
-/** One network connection from CONNACK to its end. A new one is made from nothing each time: what must survive is in the outbox. */
-export interface Session {
-  readonly version: MqttVersion;
-  readonly label: string;
-  readonly receiveMaximum: number;
-  readonly gone: AbortSignal;
-  /** Bytes that wait for the socket. */
-  readonly backlog: number;
-  publish(topic: string, payload: string | Uint8Array, options: IClientPublishOptions): Promise<void>;
-  subscribe(topic: string): Promise<void>;
-}
-
 /** In one outage these turn into each other, and are one thing to say. */
 const NETWORK_KINDS = new Set<Failure['kind']>(['unreachable', 'silent', 'lost', 'refused']);
 /** A connection that stood this long ends the outage. */
 const STABLE_MS = 10_000;
 const FAREWELL_MS = 2_000;
+/** Connections in a row that the broker closed soon after they stood: no accident any more. */
+const SHORT_LIVED = 3;
 /** Connections closed without an answer before a version that worked is doubted. */
 const SILENT_ATTEMPTS = 4;
 
@@ -72,6 +61,7 @@ export class Connection {
   /** The present version is the right one, by a refusal of the other or by being the newest. */
   #proven = false;
   #silent = 0;
+  #shortLived = 0;
   #failures = 0;
   #clearSession = false;
   #client: MqttClient | undefined;
@@ -182,6 +172,7 @@ export class Connection {
     } catch (error) {
       return { kind: 'files', message: FacedError.from(error).message, fix: FacedError.from(error).fix };
     }
+    if (this.#stopping.signal.aborted) return lost(endpoint.label);
     const gone = new AbortController();
     let cause: unknown;
     let answered = false;
@@ -219,7 +210,11 @@ export class Connection {
       this.#clearSession = false;
       this.#proven = version === 5 || this.#refused;
       this.#problem = null;
-      this.#session = this.#sessionOf(client, { version, label: endpoint.label, gone: gone.signal });
+      this.#session = sessionOf(client, this.#options.ackTimeoutMs, {
+        version,
+        label: endpoint.label,
+        gone: gone.signal,
+      });
       this.#deps.up(this.#session);
     });
     await new Promise<void>((resolve) => client.once('close', () => resolve()));
@@ -229,15 +224,22 @@ export class Connection {
     gone.abort();
     client.end(true);
     if (upSince === undefined) return failureOf(cause, { answered, label: endpoint.label });
-    const failure =
-      cause === undefined
-        ? { ...LOST, message: `The connection to ${endpoint.label} was lost.` }
-        : failureOf(cause, { answered: true, label: endpoint.label });
+    const lasted = this.#deps.clock.monotonic() - upSince >= STABLE_MS;
+    this.#shortLived = lasted ? 0 : this.#shortLived + 1;
+    const failure = this.#lossOf(cause, endpoint.label);
     this.#problem = failure.message;
-    this.#said.clear();
-    if (this.#deps.clock.monotonic() - upSince >= STABLE_MS) this.#failures = 0;
+    if (lasted) {
+      this.#failures = 0;
+      this.#said.clear();
+    }
     this.#deps.down(failure.message);
     return failure;
+  }
+
+  /** Not every broker says that another client took the id over (mosquitto 2.0 does not, for a session that is resumed). */
+  #lossOf(cause: unknown, label: string): Failure {
+    if (cause !== undefined) return failureOf(cause, { answered: true, label });
+    return this.#shortLived >= SHORT_LIVED ? unstable(label) : lost(label);
   }
 
   #clientOptions(endpoint: Endpoint, version: MqttVersion): IClientOptions {
@@ -260,51 +262,4 @@ export class Connection {
         : {}),
     };
   }
-
-  #sessionOf(client: MqttClient, about: { version: MqttVersion; label: string; gone: AbortSignal }): Session {
-    const { ackTimeoutMs } = this.#options;
-    // mqtt.js keeps the callback of an unacknowledged message for a reconnect that never comes here.
-    const orGone = <Value>(work: Promise<Value>): Promise<Value> => {
-      const { promise, reject } = deferred<Value>();
-      const timer = setTimeout(() => {
-        reject(new Error('the broker did not acknowledge in time'));
-        client.stream.destroy(new Error('the broker did not acknowledge in time'));
-      }, ackTimeoutMs);
-      const lost = () => reject(new Error('the connection was lost'));
-      about.gone.addEventListener('abort', lost, { once: true });
-      if (about.gone.aborted) lost();
-      return Promise.race([work, promise]).finally(() => {
-        clearTimeout(timer);
-        about.gone.removeEventListener('abort', lost);
-      });
-    };
-    return {
-      ...about,
-      receiveMaximum: client.serverProperties?.receiveMaximum ?? 65_535,
-      get backlog() {
-        return client.stream.writableLength;
-      },
-      publish: async (topic, payload, options) => {
-        const body =
-          typeof payload === 'string'
-            ? payload
-            : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-        await orGone(client.publishAsync(topic, body, options));
-      },
-      subscribe: async (topic) => {
-        // Retain As Published: without it a retained command would look like a live one (MQTT 5, 3.8.3.1).
-        const options = about.version === 5 ? ({ qos: 1, rap: true } as const) : ({ qos: 1 } as const);
-        await orGone(client.subscribeAsync(topic, options));
-      },
-    };
-  }
-}
-
-function deferred<Value>(): { promise: Promise<Value>; reject: (error: Error) => void } {
-  let reject: (error: Error) => void = () => {};
-  const promise = new Promise<Value>((_resolve, no) => {
-    reject = no;
-  });
-  promise.catch(() => {});
-  return { promise, reject };
 }

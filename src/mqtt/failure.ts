@@ -14,7 +14,20 @@ export interface Failure {
   readonly fix: string | undefined;
 }
 
-export const LOST: Failure = { kind: 'lost', message: 'The connection was lost.', fix: undefined };
+export function lost(label: string): Failure {
+  return { kind: 'lost', message: `The connection to ${label} was lost.`, fix: undefined };
+}
+
+/** The broker takes us and soon closes the connection, again and again. */
+export function unstable(label: string): Failure {
+  return {
+    kind: 'taken-over',
+    message: `${label} closes each connection soon; probably another client has our client id.`,
+    fix: OWN_NAME,
+  };
+}
+
+const OWN_NAME = 'Give each daemon its own `device`.';
 
 /** CONNACK return codes of MQTT 3.1.1 (3.2.2.3) and reason codes of MQTT 5 (3.2.2.2, 3.14.2.1). */
 const VERSION_CODES = new Set<unknown>([1, 0x84]);
@@ -42,7 +55,7 @@ export function failureOf(cause: unknown, about: { answered: boolean; label: str
     return {
       kind: 'taken-over',
       message: `Another client connected to ${label} with our client id.`,
-      fix: 'Give each daemon its own `device`.',
+      fix: OWN_NAME,
     };
   if (typeof code === 'number')
     return { kind: 'refused', message: `${label} ended the connection with code ${code}.`, fix: undefined };

@@ -43,9 +43,10 @@ export function startBroker(t: TestContext, kind: BrokerKind): Promise<TestBroke
 export async function startMosquitto(
   t: TestContext,
   lines: readonly string[] = ['allow_anonymous true'],
+  wantedPort?: number,
 ): Promise<TestBroker> {
   const dir = await temporaryDir(t);
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   const config = join(dir, 'mosquitto.conf');
   const user = process.getuid?.() === 0 ? ['user root'] : [];
   const text = ['persistence false', 'log_dest stderr', ...user, `listener ${port} 127.0.0.1`, ...lines, ''];

@@ -272,3 +272,17 @@ test('a command that came while we were away is carried out when we are back', {
     ['a'],
   );
 });
+
+test('a second daemon of the same name is named as the reason, once', {
+  skip: withoutMosquitto,
+}, async (t) => {
+  const broker = await startMosquitto(t);
+  const first = makeLink(t, { url: broker.url });
+  await startLink(first);
+  const named = () => first.log.matching(/^warn.*another client has our client id/i).length;
+  const second = makeLink(t, { url: broker.url });
+  await startLink(second);
+  while (named() === 0) await next(first.link, 'connected');
+  for (let round = 0; round < 3; round++) await next(first.link, 'connected');
+  assert.equal(named(), 1);
+});
