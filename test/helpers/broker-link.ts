@@ -70,7 +70,7 @@ export function next<Name extends keyof MqttLinkEvents>(
   name: Name,
 ): Promise<MqttLinkEvents[Name]> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${name} in 10 s: ${link.stats().problem}`)), 10_000);
+    const timer = setTimeout(() => reject(new Error(`no ${name} in 30 s: ${link.stats().problem}`)), 30_000);
     const off = link.on(name, (payload) => {
       clearTimeout(timer);
       off();

@@ -118,7 +118,7 @@ export class Listener {
     return this.received.filter((one) => one.topic === topic).map((one) => one.payload.toString());
   }
 
-  /** Resolves once `done` holds; rejects with what was received after ten seconds. */
+  /** Resolves once `done` holds; rejects with what was received after half a minute. */
   async until(done: () => boolean): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const finish = (settle: () => void) => {
@@ -134,7 +134,7 @@ export class Listener {
           ({ topic, payload }) => `${topic} ${payload.toString().slice(0, 120)}`,
         );
         finish(() => reject(new Error(`waited in vain; received:\n${seen.slice(-20).join('\n')}`)));
-      }, 10_000);
+      }, 30_000);
       this.#changed.add(check);
       check();
     });
