@@ -36,11 +36,12 @@ export interface CameraLoopParts {
   /** The work on one frame failed. Said each time; whoever listens says it once. */
   readonly onFailure: (error: FacedError) => void;
   readonly tracker?: Partial<TrackerOptions>;
+  /** Without a frame for so long (a frozen camera) nobody is in view any more, milliseconds. Default 3000. */
+  readonly silenceMs?: number;
 }
 
 /** When everybody in view has been looked at enough, five detections a second are enough to see who comes and goes. */
 const SETTLED_EVERY_MS = 200;
-/** Without a frame for so long (a frozen camera) nobody is in view any more. */
 const SILENCE_MS = 3000;
 const SNAPSHOT_TIMEOUT_MS = 5000;
 const DEFAULT_MOTION_THRESHOLD = 0.002;
@@ -115,7 +116,8 @@ export class CameraLoop {
   /** To be called about once a second: what has to happen when no frames come. */
   tick(): void {
     this.#sayChange();
-    if (this.#over || this.#tracker.alive === 0 || performance.now() - this.#frameAt < SILENCE_MS) return;
+    const silenceMs = this.#parts.silenceMs ?? SILENCE_MS;
+    if (this.#over || this.#tracker.alive === 0 || performance.now() - this.#frameAt < silenceMs) return;
     this.#frameAt = performance.now();
     this.#parts.turns.take(() => this.#guard(() => this.#endAll()));
   }

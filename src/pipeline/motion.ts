@@ -79,8 +79,7 @@ export class MotionGate {
       const variance = this.#variance[at] ?? 0;
       const difference = (thumbnail[at] ?? 0) - mean;
       const own = difference - shift;
-      const limit = Math.max(LEAST_DIFFERENCE, DEVIATIONS * Math.sqrt(variance));
-      const changed = Math.abs(own) > limit;
+      const changed = own * own > Math.max(LEAST_DIFFERENCE ** 2, DEVIATIONS ** 2 * variance);
       this.#changed[at] = changed && watched[at] === 1 ? 1 : 0;
       this.#mean[at] = mean + (changed ? standing : still) * difference;
       if (!changed) this.#variance[at] = variance + still * (own * own - variance);

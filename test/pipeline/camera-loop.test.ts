@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AlignedFace, Face } from '../../src/domain/face.js';
+import type { Frame } from '../../src/domain/frame.js';
+import { createImage } from '../../src/image/index.js';
+import { TypedEvents } from '../../src/lib/events.js';
+import { CameraLoop, type CameraLoopParts } from '../../src/pipeline/camera-loop.js';
+import type { FrameSource, Sighting, VisionEvents } from '../../src/pipeline/ports.js';
+import { StageClock } from '../../src/pipeline/stage-clock.js';
+import { Turns } from '../../src/pipeline/turns.js';
+
+const IMAGE = createImage(320, 240, 'bgr24');
+for (let at = 0; at < IMAGE.data.length; at++) IMAGE.data[at] = (at * 7919) % 251;
+
+function face(size = 80): Face {
+  const at = (x: number, y: number) => ({ x: 100 + x * size, y: 60 + y * size });
+  return {
+    box: { x: 100, y: 60, width: size, height: size },
+    landmarks: [at(0.3, 0.4), at(0.7, 0.4), at(0.5, 0.6), at(0.35, 0.8), at(0.65, 0.8)],
+    score: 0.9,
+  };
+}
+
+/** A loop over frames that are given by their times; the networks are replaced, everything else is real. */
+function loopOver(
+  times: readonly number[],
+  detect: (index: number) => Face[],
+  more: Partial<CameraLoopParts> & { next?: () => Promise<Frame | null>; still?: boolean } = {},
+) {
+  const { next, still = false, ...parts } = more;
+  let index = -1;
+  const source: FrameSource = {
+    camera: 'door',
+    start: async () => {},
+    stop: async () => {},
+    next:
+      next ??
+      (async () => {
+        const mediaMs = times[++index];
+        if (mediaMs === undefined) return null;
+        return {
+          ...IMAGE,
+          camera: 'door',
+          seq: index + 1,
+          capturedAt: { monotonicMs: 0, wallMs: 0 },
+          still,
+          mediaMs,
+        };
+      }),
+    stats: () => ({ state: 'open', received: 0, dropped: 0, reopened: 0, problem: null }),
+  };
+  const events = new TypedEvents<VisionEvents>((error) => assert.fail(String(error)));
+  const seen: Sighting[] = [];
+  const ended: string[] = [];
+  const failures: string[] = [];
+  const batches: number[] = [];
+  events.on('sighted', (one) => seen.push(one));
+  events.on('trackEnded', ({ track }) => ended.push(track));
+  const detector = { detect: async () => detect(index) };
+  const loop = new CameraLoop({
+    source,
+    view: {},
+    detector,
+    stillDetector: detector,
+    embedder: {
+      model: 'm',
+      space: 's',
+      embed: async (faces: readonly AlignedFace[]) => {
+        batches.push(faces.length);
+        return faces.map(() => ({ space: 's', vector: Float32Array.of(1, 0) }));
+      },
+    },
+    liveness: null,
+    turns: new Turns(),
+    stages: new StageClock(),
+    events,
+    onFailure: (error) => failures.push(error.message),
+    ...parts,
+  });
+  return { loop, events, seen, ended, failures, batches, run: () => loop.run(new AbortController().signal) };
+}
+
+const every = (ms: number, untilMs: number): number[] =>
+  Array.from({ length: Math.floor(untilMs / ms) }, (_, index) => index * ms);
+
+test('a face is embedded five times in its first two seconds, then seldom, however many frames there are', async () => {
+  const { run, batches, seen, ended } = loopOver(every(40, 13_000), () => [face()]);
+  await run();
+  assert.equal(batches.length, 6);
+  assert.deepEqual([...new Set(seen.map((one) => one.track))], ended);
+  assert.ok(seen.every((one) => !one.final && one.poor === null));
+});
+
+test('the error of a frame is counted, and the loop goes on', async () => {
+  const { run, loop, failures, seen } = loopOver(every(100, 1000), (index) => {
+    if (index === 3 || index === 4) throw new Error('the network stumbled');
+    return [face()];
+  });
+  await run();
+  assert.deepEqual(failures, ['the network stumbled', 'the network stumbled']);
+  assert.equal(loop.stats().failed, 2);
+  assert.equal(loop.stats().processed, 10);
+  assert.ok(seen.length >= 2);
+});
+
+test('a face that is never good enough is one poor sighting at the end', async () => {
+  const { run, seen, ended, batches } = loopOver(every(100, 1000), () => [face(20)]);
+  await run();
+  assert.equal(batches.length, 0);
+  assert.equal(seen.length, 1);
+  assert.deepEqual([seen[0]?.poor, seen[0]?.final, seen[0]?.embedding], ['too-small', true, null]);
+  assert.deepEqual(ended, [seen[0]?.track]);
+});
+
+test('faces of one frame share a run, and each picture that stands for itself is final', async () => {
+  const two = [face(), { ...face(), box: { x: 10, y: 10, width: 70, height: 70 } }];
+  const { run, seen, ended, batches } = loopOver([0, 0], () => two, { still: true });
+  await run();
+  assert.deepEqual(batches, [2, 2]);
+  assert.ok(seen.every((one) => one.final && one.still === true));
+  assert.deepEqual(
+    ended,
+    seen.map((one) => one.track),
+  );
+  assert.equal(new Set(ended).size, 4);
+});
+
+test('a clip that begins anew has new tracks', async () => {
+  const { run, ended } = loopOver([...every(100, 1000), ...every(100, 1000)], () => [face()]);
+  await run();
+  assert.equal(new Set(ended).size, 2);
+});
+
+test('when a camera freezes, whoever was in view has left', async () => {
+  const waiting: ((frame: Frame | null) => void)[] = [];
+  const next = () => new Promise<Frame | null>((resolve) => waiting.push(resolve));
+  const { loop, events, run } = loopOver([], () => [face()], { next, silenceMs: 0 });
+  const left = new Promise<string>((resolve) => events.on('trackEnded', ({ track }) => resolve(track)));
+  const sighted = new Promise<string>((resolve) => events.on('sighted', ({ track }) => resolve(track)));
+  const over = run();
+  for (let mediaMs = 0; mediaMs < 300; mediaMs += 100) {
+    while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const capturedAt = { monotonicMs: mediaMs, wallMs: 0 };
+    waiting.shift()?.({ ...IMAGE, camera: 'door', seq: 1, capturedAt, still: false });
+  }
+  const track = await sighted;
+  loop.tick();
+  assert.equal(await left, track);
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  waiting.shift()?.(null);
+  await over;
+});
+
+test('a snapshot is the next frame; after the end there is none', async () => {
+  const { loop, run } = loopOver(every(100, 500), () => []);
+  const [snapshot] = await Promise.all([loop.snapshot(), run()]);
+  assert.deepEqual([...(snapshot?.subarray(0, 2) ?? [])], [0xff, 0xd8]);
+  assert.equal(await loop.snapshot(), null);
+});
