@@ -75,8 +75,14 @@ export class Notifier {
     if (!this.active || period === null) return null;
     const every = Math.max(1, Math.floor(period / 3));
     this.stopWatchdog();
+    let sending = false;
     this.#timer = setInterval(() => {
-      if (alive()) void this.#notify('WATCHDOG=1');
+      // On a machine that is too busy to send one sign in time, they must not pile up.
+      if (!alive() || sending) return;
+      sending = true;
+      void this.#notify('WATCHDOG=1').then(() => {
+        sending = false;
+      });
     }, every);
     this.#timer.unref();
     return every;

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { Notifier, watchdogPeriod } from '../../src/system/notify.js';
+import { Notifier, systemdNotify, watchdogPeriod } from '../../src/system/notify.js';
 import { temporaryDir } from '../helpers/dirs.js';
 
 /** systemd's end of the socket: says "listening", then each datagram as one JSON line. */
@@ -68,8 +68,17 @@ test('the watchdog is fed while there is life, and not after', { skip }, async (
     WATCHDOG_USEC: '90000',
     WATCHDOG_PID: String(process.pid),
   };
-  const notifier = new Notifier({ env, onProblem: (reason) => assert.fail(reason) });
   let alive = true;
+  const sentWhenDead: string[] = [];
+  const send = systemdNotify(env);
+  const notifier = new Notifier({
+    env,
+    onProblem: (reason) => assert.fail(reason),
+    send: (assignments) => {
+      if (!alive) sentWhenDead.push(...assignments);
+      return send(assignments);
+    },
+  });
   let asked = 0;
   const hung = new Promise<void>((resolve) => {
     assert.equal(
@@ -88,10 +97,34 @@ test('the watchdog is fed while there is life, and not after', { skip }, async (
   alive = false;
   await hung;
   await notifier.stopping();
-  // Whatever was on its way when life ended comes first; then nothing but the farewell.
+  assert.deepEqual(sentWhenDead, ['STOPPING=1']);
+  // Signs from before that were not read yet come first.
   let last = await next();
-  for (let sent = 0; last === 'WATCHDOG=1' && sent < 2; sent++) last = await next();
+  while (last === 'WATCHDOG=1') last = await next();
   assert.equal(last, 'STOPPING=1');
+});
+
+test('signs of life do not pile up when they cannot be sent in time', async () => {
+  let sends = 0;
+  let asked = 0;
+  const env = { NOTIFY_SOCKET: '/nonexistent', WATCHDOG_USEC: '3000' };
+  const notifier = new Notifier({
+    env,
+    send: () => {
+      sends++;
+      return new Promise(() => {});
+    },
+  });
+  const hold = setInterval(() => {}, 1000);
+  await new Promise<void>((resolve) => {
+    notifier.watchdog(() => {
+      if (++asked === 20) resolve();
+      return true;
+    });
+  });
+  notifier.stopWatchdog();
+  clearInterval(hold);
+  assert.equal(sends, 1);
 });
 
 test('without systemd nothing is said and nothing is run', async () => {
