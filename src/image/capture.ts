@@ -49,14 +49,24 @@ const STOP_PATIENCE_MS = 2000;
 export class Capture {
   readonly #options: CaptureOptions;
   #native: NativeCapture | undefined;
+  #closed = false;
   readonly #waiters = new Set<() => void>();
 
   constructor(options: CaptureOptions) {
     this.#options = options;
   }
 
-  /** Rejects with `source.open-failed` when it fails, or is not open in time, or `signal` aborts; stop() is still due. */
+  /** Rejects with `source.open-failed` when it fails, or is not open in time, or `signal` aborts; it is stopped then. */
   async open(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#open(signal);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
     const capture = new (native().Capture)(this.#options, () => this.#wake());
     this.#native = capture;
     const wait = { timeoutMs: this.#options.openTimeoutMs, signal };
@@ -106,11 +116,12 @@ export class Capture {
   /** Resolves when the device is free, or after two seconds, whatever the driver does. May be called again. */
   async stop(): Promise<void> {
     const capture = this.#native;
-    if (capture === undefined) return;
+    if (capture === undefined || this.#closed) return;
     capture.stop();
     this.#wake();
     const wait = { timeoutMs: STOP_PATIENCE_MS, signal: new AbortController().signal };
     await this.#until((now) => now.done, wait);
+    this.#closed = true;
     capture.close();
   }
 

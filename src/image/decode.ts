@@ -1,7 +1,7 @@
 import { FacedError } from '../domain/errors.js';
 import type { Image } from '../domain/frame.js';
 import { decodeGif } from './gif.js';
-import { type ImageHeader, readHeader } from './header.js';
+import { type ImageHeader, isWholeJpeg, readHeader } from './header.js';
 import { native } from './native.js';
 
 export interface DecodeLimits {
@@ -50,23 +50,13 @@ function pixelsOf(
 ): { width: number; height: number; data: Uint8Array } | null {
   if (header.kind === 'gif') return decodeGif(bytes);
   // libjpeg fills what is missing with grey and calls it a picture.
-  if (header.kind === 'jpeg' && !hasEndOfImage(bytes)) return null;
+  if (header.kind === 'jpeg' && !isWholeJpeg(bytes)) return null;
   try {
     return native().decode(bytes, maxPixels);
   } catch (error) {
     if (error instanceof FacedError) throw error;
     return null;
   }
-}
-
-/** True when a JPEG's end marker (FF D9) is there; some cameras pad the file after it. */
-function hasEndOfImage(bytes: Uint8Array): boolean {
-  for (let at = bytes.length - 2; at >= 2; at--) {
-    if (bytes[at] === 0xff && bytes[at + 1] === 0xd9) return true;
-    // Padding is all zeros or all ones; anything else is picture data that was cut off, unless the marker is near.
-    if (bytes.length - at > 4096 && bytes[at] !== 0 && bytes[at] !== 0xff) return false;
-  }
-  return false;
 }
 
 function tooLarge(message: string): FacedError {

@@ -31,25 +31,47 @@ function startsWith(view: DataView, text: string, at = 0): boolean {
 }
 
 function jpeg(view: DataView): ImageHeader | null {
+  // SOF0 to SOF15, without DHT (C4), JPG (C8) and DAC (CC).
+  const isFrame = (marker: number) =>
+    marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+  const at = findSegment(view, isFrame);
+  return at === null ? null : { kind: 'jpeg', height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
+}
+
+/**
+ * True when a JPEG's end marker (FF D9) comes after the beginning of its scan; in a scan FF is always followed by 00 or
+ * another marker, and a thumbnail's end marker lies before it. What follows the end (padding, a motion photo) is no matter.
+ */
+export function isWholeJpeg(bytes: Uint8Array): boolean {
+  try {
+    const scan = findSegment(
+      new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      (m) => m === 0xda,
+    );
+    return (
+      scan !== null &&
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(END_OF_IMAGE, scan)
+    );
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
+
+/** Where the first segment with such a marker begins. Throws RangeError past the end. */
+function findSegment(view: DataView, wanted: (marker: number) => boolean): number | null {
   if (!startsWith(view, '\xff\xd8\xff')) return null;
   let at = 2;
   for (;;) {
     if (view.getUint8(at) !== 0xff) return null;
     const marker = view.getUint8(at + 1);
-    if (marker === 0xff) {
-      at += 1; // a fill byte
-      continue;
-    }
-    // Markers without a length: TEM, RSTn, SOI.
-    if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
-      at += 2;
-      continue;
-    }
-    // SOF0 to SOF15, without DHT (C4), JPG (C8) and DAC (CC).
-    if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
-      return { kind: 'jpeg', height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
-    }
-    at += 2 + view.getUint16(at + 2);
+    if (wanted(marker)) return at;
+    // FF: a fill byte. TEM, RSTn and SOI have no length.
+    if (marker === 0xff) at += 1;
+    else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
+    else at += 2 + view.getUint16(at + 2);
   }
 }
 

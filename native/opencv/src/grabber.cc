@@ -117,7 +117,8 @@ bool Grabber::isDue(double nowMs) {
   if (settings_.minIntervalMs <= 0) return true;
   if (nowMs < nextDueMs_) return false;
   // Steady over time, without a burst after a pause.
-  nextDueMs_ = std::max(nextDueMs_ + settings_.minIntervalMs, nowMs);
+  const double next = nextDueMs_ + settings_.minIntervalMs;
+  nextDueMs_ = next > nowMs ? next : nowMs + settings_.minIntervalMs;
   return true;
 }
 

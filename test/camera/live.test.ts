@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_BACKOFF } from '../../src/camera/backoff.js';
+import { LiveSource, type Stream } from '../../src/camera/live.js';
+import { FacedError } from '../../src/domain/errors.js';
+import type { CapturedFrame, WaitOptions } from '../../src/image/index.js';
+import { recordingLogger } from './recording-logger.js';
+
+/** What one opening of the scripted camera does: it cannot be opened, or gives these, one for each next(). */
+type Script = 'no' | 'hang' | readonly (readonly [number, number] | 'freeze' | 'garbage' | 'end')[];
+
+class ScriptedStream implements Stream {
+  readonly counts = { received: 0, dropped: 0 };
+  released = true;
+  readonly #script: Script;
+  #at = 0;
+
+  constructor(script: Script) {
+    this.#script = script;
+  }
+
+  async open(): Promise<void> {
+    if (this.#script === 'hang') this.released = false;
+    if (this.#script === 'no' || this.#script === 'hang')
+      throw new FacedError('source.open-failed', 'it is off');
+  }
+
+  async next({ signal }: WaitOptions): Promise<CapturedFrame | null> {
+    const step = typeof this.#script === 'string' ? undefined : this.#script[this.#at++];
+    if (step === undefined) {
+      // Nothing more: a camera that waits until it is stopped.
+      if (signal.aborted) return null;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      return null;
+    }
+    if (step === 'freeze') throw new FacedError('source.frozen', 'no frame came');
+    if (step === 'garbage') throw new FacedError('source.failed', 'empty frames');
+    if (step === 'end') return null;
+    const seq = ++this.counts.received;
+    return { width: step[0], height: step[1], seq, capturedAt: { monotonicMs: seq, wallMs: seq } };
+  }
+
+  readInto(): void {}
+  async stop(): Promise<void> {}
+}
+
+function camera(scripts: readonly Script[]) {
+  const left = [...scripts];
+  const pauses: number[] = [];
+  const { logger, lines } = recordingLogger();
+  const source = new LiveSource(
+    { camera: 'door', label: 'rtsp://…@cam/s', freezeAfterMs: 10, backoff: DEFAULT_BACKOFF },
+    {
+      createStream: () => new ScriptedStream(left.shift() ?? []),
+      logger,
+      pause: async (ms) => {
+        pauses.push(ms);
+      },
+      random: () => 0,
+    },
+  );
+  return { source, pauses, lines };
+}
+
+const S = [4, 2] as const;
+
+test('an outage is said once, its end is said once, and the pauses grow', async () => {
+  const { source, pauses, lines } = camera([[S, 'freeze'], 'no', 'no', ['garbage'], [S, S]]);
+  await source.start(new AbortController().signal);
+  const seqs: (number | undefined)[] = [];
+  for (let i = 0; i < 3; i++) seqs.push((await source.next())?.seq);
+  assert.deepEqual(seqs, [1, 2, 3]);
+  assert.deepEqual(pauses, [1000, 2000, 4000, 8000]);
+  assert.deepEqual(
+    lines.map(({ level, message }) => [level, message]),
+    [
+      ['warn', 'the camera is lost; trying again'],
+      ['info', 'the camera is back'],
+    ],
+  );
+  assert.deepEqual(lines[0]?.details, {
+    camera: 'door',
+    source: 'rtsp://…@cam/s',
+    code: 'source.frozen',
+    reason: 'no frame came',
+  });
+  const stats = { state: 'open', received: 3, dropped: 0, reopened: 2, problem: null };
+  assert.deepEqual(source.stats(), stats);
+  await source.stop();
+});
+
+test('a camera that comes and goes is not asked every second', async () => {
+  const flapping = Array.from({ length: 8 }, () => [S, 'end'] as const);
+  const { source, pauses } = camera(flapping);
+  await source.start(new AbortController().signal);
+  for (let i = 0; i < 8; i++) await source.next();
+  assert.deepEqual(pauses, [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]);
+  await source.stop();
+});
+
+test('after a steady time the pauses begin small again', async () => {
+  const steady = [...Array.from({ length: 100 }, () => S), 'end' as const];
+  const { source, pauses } = camera(['no', 'no', steady, [S]]);
+  await source.start(new AbortController().signal);
+  for (let i = 0; i < 101; i++) await source.next();
+  assert.deepEqual(pauses, [1000, 2000, 1000]);
+  await source.stop();
+});
+
+test('a frame of another size has a buffer of its size', async () => {
+  const { source } = camera([[S, [6, 3], S]]);
+  await source.start(new AbortController().signal);
+  for (const [width, height] of [S, [6, 3], S] as const) {
+    const frame = await source.next();
+    assert.deepEqual(
+      [frame?.width, frame?.height, frame?.data.length, frame?.format],
+      [width, height, width * height * 3, 'bgr24'],
+    );
+  }
+  await source.stop();
+});
+
+test('stopping ends a wait with null, by stop() or by the signal', async () => {
+  const { source } = camera([[S]]);
+  await source.start(new AbortController().signal);
+  await source.next();
+  const waiting = source.next();
+  await source.stop();
+  assert.equal(await waiting, null);
+  assert.equal(await source.next(), null);
+  assert.equal(source.stats().state, 'stopped');
+
+  const abort = new AbortController();
+  const other = camera([[]]).source;
+  await other.start(abort.signal);
+  const second = other.next();
+  abort.abort();
+  assert.equal(await second, null);
+});
+
+test('a driver that hangs costs three threads at most', async () => {
+  const scripts = Array.from({ length: 50 }, () => 'hang' as const);
+  let created = 0;
+  const stop = new AbortController();
+  let rounds = 0;
+  const source = new LiveSource(
+    { camera: 'door', label: 'x', freezeAfterMs: 10, backoff: DEFAULT_BACKOFF },
+    {
+      createStream: () => new ScriptedStream(scripts[created++] ?? []),
+      logger: recordingLogger().logger,
+      pause: async () => {
+        if (++rounds === 10) stop.abort();
+      },
+      random: () => 0,
+    },
+  );
+  await source.start(stop.signal);
+  assert.equal(await source.next(), null);
+  assert.equal(created, 3);
+  assert.match(source.stats().problem ?? '', /driver hangs/);
+});
