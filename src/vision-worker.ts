@@ -2,6 +2,7 @@
  * The vision worker's composition root: cameras, models and loops, on a thread or in a child process of their own.
  * It holds neither the gallery's key nor the lock. The runs of the models block it, which is what it is there for.
  */
+import { setMaxListeners } from 'node:events';
 import { parentPort } from 'node:worker_threads';
 import { createSource } from './camera/index.js';
 import { FacedError } from './domain/errors.js';
@@ -13,6 +14,7 @@ import { channelOf, serve } from './lib/rpc.js';
 import { ImageAnalyser } from './pipeline/analyse.js';
 import { CameraLoop } from './pipeline/camera-loop.js';
 import type { AnalyseOptions, FrameSource, ImageAnalysis, VisionEvents } from './pipeline/ports.js';
+import { sameFaceLimits } from './pipeline/same-face.js';
 import { StageClock } from './pipeline/stage-clock.js';
 import { Turns } from './pipeline/turns.js';
 import { type CameraSettings, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
@@ -44,6 +46,8 @@ class VisionWorker {
   /** Loads the models and begins to look. Rejects when a model or a source can never work. */
   async start(options: VisionOptions): Promise<{ model: string; space: string }> {
     const { signal } = this.#stopping;
+    // Every source and pause of every camera listens to it.
+    setMaxListeners(0, signal);
     this.#logger = createLogger(options.logLevel ?? 'info').child({ part: 'vision' });
     this.#queueLimit = options.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
     for (const name of ['sighted', 'trackEnded', 'cameraChanged', 'sourcesEnded', 'beat'] as const) {
@@ -76,6 +80,7 @@ class VisionWorker {
         stages: this.#stages,
         events: this.#events,
         onFailure: (error) => this.#sayFailure(error),
+        tracker: sameFaceLimits(models.recogniser.curve),
       });
       this.#sources.push(source);
       this.#loops.set(camera.name, loop);
