@@ -9,7 +9,7 @@ import { createBroker } from './mqtt/broker.js';
 import { createMqttLink, type MqttLink } from './mqtt/client.js';
 import type { CommandHandler, Store, Vision } from './pipeline/ports.js';
 import { PromiseKeeper, type PromiseSettings } from './pipeline/promise.js';
-import { thresholdFor } from './pipeline/threshold.js';
+import { bestPromise, thresholdFor } from './pipeline/threshold.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { chooseIsolation, memoryFigures } from './system/memory.js';
 
@@ -80,10 +80,10 @@ export function isolationOf({ config }: Place): 'thread' | 'process' {
 export function camerasOf(config: Config): CameraSettings[] {
   return Object.entries(config.cameras)
     .filter(([, { enabled }]) => enabled)
-    .map(([name, { source, zones, masks, rotation, minFace, fps, motionThreshold }]) => ({
+    .map(([name, { source, zones, masks, rotation, minFace, fps, motionThreshold, lookEvery }]) => ({
       name,
       source,
-      view: { zones, masks, rotation, minFace, fps, motionThreshold },
+      view: { zones, masks, rotation, minFace, fps, motionThreshold, lookEveryMs: lookEvery * 1000 },
     }));
 }
 
@@ -166,20 +166,12 @@ export function attainablePromise(
   { curve }: ModelCard,
   gallery: { people: number; samples: number },
 ): { attainable: number | null; threshold: number | null } {
+  if (curve === undefined) return { attainable: null, threshold: null };
   const size = { people: Math.max(1, gallery.people), samples: Math.max(1, gallery.samples) };
-  const keeps = (promise: number): number | null => {
-    try {
-      return thresholdFor(curve, { ...size, strangersPerThousand: promise }).threshold;
-    } catch (thrown) {
-      if (FacedError.from(thrown).code === 'promise.unmeasured') return null;
-      throw thrown;
-    }
+  const attainable = bestPromise(curve, size);
+  const kept = strangersPerThousand >= attainable;
+  return {
+    attainable,
+    threshold: kept ? thresholdFor(curve, { ...size, strangersPerThousand }).threshold : null,
   };
-  const attainable = PROMISES.find((promise) => keeps(promise) !== null) ?? null;
-  return { attainable, threshold: keeps(strangersPerThousand) };
 }
-
-/** What can be set, from strict to lenient, in steps that a person would choose. */
-const PROMISES: readonly number[] = [0.001, 0.01, 0.1, 1, 10, 100]
-  .flatMap((decade) => [decade, 2 * decade, 5 * decade])
-  .filter((one) => one <= 100);

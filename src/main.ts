@@ -25,6 +25,8 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   try {
     return await dispatch({ flags, rest, io });
   } catch (thrown) {
+    if (abort.signal.aborted)
+      return fail(new FacedError('interrupted', 'interrupted before it was done'), io);
     return fail(FacedError.from(thrown), io);
   }
 }

@@ -26,7 +26,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     values.source !== undefined && /^demo($|\?)/.test(values.source) ? await prepareDemo(found, io) : null;
   const place = demo?.place ?? found;
   const failed = new AbortController();
-  const daemon = await startDaemon(
+  const starting = startDaemon(
     {
       ...place,
       cameras: chooseCameras(place, values.source, io),
@@ -38,6 +38,12 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     },
     io.signal,
   );
+  const daemon = await starting.catch((error: unknown) => {
+    // A signal while a model was loading: what was started has been stopped, and that is all that was asked.
+    if (io.signal.aborted) return null;
+    throw error;
+  });
+  if (daemon === null) return values.once ? 1 : 0;
   const stopListening = onHangUp(() => reload(daemon, place, io));
   try {
     return await untilTheEnd(daemon, { io, failed: failed.signal, once: values.once });

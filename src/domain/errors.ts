@@ -70,6 +70,7 @@ export const ERROR_CODES = {
   'rpc.timeout': 'The worker did not answer in time.',
   'vision.crashed': 'The vision process ended unexpectedly and is started again.',
   busy: 'Too much is waiting already; try again later.',
+  interrupted: 'A signal ended the command before it was done.',
   internal: 'A defect in faced; please report it.',
 } as const;
 
