@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
 import { createImage, decode, encodeJpeg } from '../../src/image/index.js';
@@ -229,4 +230,19 @@ test('damaged bytes give a picture or image.unreadable, nothing else', () => {
     [],
   );
   assert.ok((outcomes.none ?? 0) > 0 && (outcomes['image.unreadable'] ?? 0) > 0, JSON.stringify(outcomes));
+});
+
+test('damaged pictures write nothing to standard error, and it works afterwards', () => {
+  const damaged = png({ width: 2, height: 2, type: 2, depth: 8, samples: FOUR.flat() });
+  damaged[45] = 0;
+  const files = [damaged, bmp(2, 2, FOUR).subarray(0, 60), withOrientation(cmykJpeg([255, 0, 0, 255]), 9)];
+  const script = `
+    const { decode } = await import(${JSON.stringify(new URL('../../src/image/index.js', import.meta.url))});
+    for (const text of ${JSON.stringify(files.map((bytes) => Buffer.from(bytes).toString('base64')))}) {
+      try { decode(Buffer.from(text, 'base64')); } catch (error) { console.log(error.code); }
+    }
+    console.error('still here');`;
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  assert.equal(run.stdout, 'image.unreadable\nimage.unreadable\n');
+  assert.equal(run.stderr, 'still here\n');
 });

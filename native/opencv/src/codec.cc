@@ -1,10 +1,48 @@
 // Encoded pictures to pixels and back. The caller has checked the header against its limits before decode() is called.
+#include <cstdio>
+#include <iostream>
+#include <mutex>
 #include <opencv2/imgcodecs.hpp>
 
 #include "common.h"
 
 namespace faced {
 namespace {
+
+// libpng, libjpeg and imdecode write about a damaged file to C's and C++'s standard error, which is our log; no setting of
+// OpenCV's stops them. Node and the logger write to the file descriptor, so nothing of theirs is lost meanwhile.
+class Quiet {
+ public:
+  Quiet() : hold_(lock()), cpp_(std::cerr.rdbuf(nothing())), c_(stderr) {
+#ifdef __GLIBC__
+    static FILE* const sink = std::fopen("/dev/null", "we");
+    if (sink != nullptr) stderr = sink;
+#endif
+  }
+  ~Quiet() {
+#ifdef __GLIBC__
+    stderr = c_;
+#endif
+    std::cerr.rdbuf(cpp_);
+    std::cerr.clear();
+  }
+
+ private:
+  static std::mutex& lock() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static std::streambuf* nothing() {
+    static struct : std::streambuf {
+      int overflow(int character) override { return character; }
+    } buffer;
+    return &buffer;
+  }
+
+  const std::lock_guard<std::mutex> hold_;
+  std::streambuf* const cpp_;
+  FILE* const c_;
+};
 
 // decode(bytes, maxPixels): { width, height, data } in BGR, upright (EXIF orientation applied); null when OpenCV cannot read it.
 Napi::Value decode(const Napi::CallbackInfo& info) {
@@ -13,7 +51,11 @@ Napi::Value decode(const Napi::CallbackInfo& info) {
   const double maxPixels = finite(env, info[1], "maxPixels");
   if (encoded.ByteLength() == 0 || encoded.ByteLength() > static_cast<size_t>(INT_MAX)) return env.Null();
   const cv::Mat input(1, static_cast<int>(encoded.ByteLength()), CV_8U, encoded.Data());
-  const cv::Mat decoded = cv::imdecode(input, cv::IMREAD_COLOR);
+  cv::Mat decoded;
+  {
+    const Quiet quiet;
+    decoded = cv::imdecode(input, cv::IMREAD_COLOR);
+  }
   if (decoded.empty() || decoded.type() != CV_8UC3) return env.Null();
   // The header said less than came out: a file that lies about itself.
   if (static_cast<double>(decoded.total()) > maxPixels) return env.Null();
