@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads';
 import { createSource } from './camera/index.js';
 import { FacedError } from './domain/errors.js';
 import { decode } from './image/index.js';
-import { ModelStore, openModels } from './inference/index.js';
+import { FOR_PICTURES, ModelStore, openModels } from './inference/index.js';
 import { TypedEvents } from './lib/events.js';
 import { createLogger, type Logger } from './lib/log.js';
 import { channelOf, serve } from './lib/rpc.js';
@@ -62,8 +62,8 @@ class VisionWorker {
       ...(options.flip === undefined ? {} : { embedder: { flip: options.flip } }),
     };
     const models = await openModels(wanted);
-    // The same networks; pictures get a second look when they show nothing.
-    const forPictures = await openModels({ ...wanted, detector: { secondLook: true } });
+    // The same networks; pictures get more looks than frames.
+    const forPictures = await openModels({ ...wanted, detector: FOR_PICTURES });
     const { embedder, liveness } = models;
     const parts = { detector: forPictures.detector, embedder };
     this.#analyser = new ImageAnalyser(liveness === null ? parts : { ...parts, liveness });

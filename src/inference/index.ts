@@ -8,6 +8,7 @@ import { PointFinder } from './points.js';
 import type { ModelStore } from './store.js';
 
 export { loadCardBeside, loadCards, type ModelCard, type PlacedCard, parseCard } from './card.js';
+export { FOR_PICTURES } from './detector.js';
 export { DEMO_PHOTOS, fetchDemoPhotos, fetchModels } from './fetch.js';
 export { modelsDir } from './model-dir.js';
 export { fetchNpmFiles } from './npm-files.js';

@@ -38,6 +38,11 @@ export function scaleBox(box: Box, factor: number): Box {
   return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
 }
 
+/** The same size, moved by shares of its own sides. */
+export function shiftBox(box: Box, dx: number, dy: number): Box {
+  return { ...box, x: box.x + dx * box.width, y: box.y + dy * box.height };
+}
+
 /** The smallest square around the box with the same centre. */
 export function squareBox(box: Box): Box {
   const side = Math.max(box.width, box.height);

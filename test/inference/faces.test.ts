@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { Image } from '../../src/domain/frame.js';
 import { createImage, decode, resizeInto, toBgrInto, toGrayInto } from '../../src/image/index.js';
-import { openModels } from '../../src/inference/index.js';
+import { FOR_PICTURES, openModels } from '../../src/inference/index.js';
+import { PointFinder } from '../../src/inference/points.js';
 import { alignFace, ImageAnalyser } from '../../src/pipeline/analyse.js';
-import { iou } from '../../src/vision/boxes.js';
+import { iou, shiftBox } from '../../src/vision/boxes.js';
 import { similarity } from '../../src/vision/similarity.js';
 import { dataPath, withoutData } from '../helpers/data.js';
 import { demoPhotos, testStore } from '../helpers/models.js';
@@ -182,6 +183,27 @@ test('a grey picture is detected, aligned and embedded like a colour one', async
   }
 });
 
+test('steady points lie near the plain ones and move less when the box does', async (t) => {
+  const store = await testStore(t);
+  const { card } = await store.card('landmarks68');
+  const finder = new PointFinder({ card, runner: await store.runner('landmarks68') });
+  const { detector } = await openModels({ store });
+  const image = await photo(5);
+  const spread = { plain: 0, steady: 0 };
+  for (const { box } of await detector.detect(image)) {
+    for (const kind of ['plain', 'steady'] as const) {
+      const steady = kind === 'steady';
+      const there = (await finder.find(image, box, { steady })).contour;
+      const moved = (await finder.find(image, shiftBox(box, 0.03, 0.03), { steady })).contour;
+      for (const [at, value] of there.entries()) spread[kind] += Math.abs(value - (moved[at] ?? 0));
+    }
+    const [plain] = (await finder.find(image, box)).landmarks;
+    const [steady] = (await finder.find(image, box, { steady: true })).landmarks;
+    assert.ok(Math.hypot(plain.x - steady.x, plain.y - steady.y) < 0.05 * box.width);
+  }
+  assert.ok(spread.steady < spread.plain, `${spread.steady} and ${spread.plain}`);
+});
+
 test('liveness is a share between 0 and 1, also for a face at the edge', async (t) => {
   const { detector, liveness } = await openModels({
     store: await testStore(t),
@@ -215,7 +237,7 @@ test('an aborted start ends before the next model is loaded', async (t) => {
 
 test('photographs of one person match, those of two do not', { skip: withoutData('lfw') }, async (t) => {
   const analyser = new ImageAnalyser(
-    withoutLiveness(await openModels({ store: await testStore(t), detector: { secondLook: true } })),
+    withoutLiveness(await openModels({ store: await testStore(t), detector: FOR_PICTURES })),
   );
   const lines = (await readFile(dataPath('lfw', 'pairs.txt'), 'utf8')).trim().split('\n');
   const chosen = [...lines.slice(0, 20), ...lines.slice(300, 320)].map((line) => line.split('\t'));

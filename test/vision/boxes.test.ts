@@ -6,6 +6,7 @@ import {
   mainFace,
   nonMaximumSuppression,
   scaleBox,
+  shiftBox,
   squareBox,
   visibleShare,
 } from '../../src/vision/boxes.js';
@@ -56,6 +57,7 @@ test('suppression is bounded, and leaves its input alone', () => {
 
 test('boxes are scaled about their centre and squared around it', () => {
   assert.deepEqual(scaleBox(box(10, 20, 10, 20), 2), box(5, 10, 20, 40));
+  assert.deepEqual(shiftBox(box(10, 20, 10, 20), 0.5, -0.5), box(15, 10, 10, 20));
   assert.deepEqual(squareBox(box(10, 20, 10, 20)), box(5, 20, 20, 20));
 });
 
