@@ -18,9 +18,12 @@ import {
  * Forms of PRelu(x; a), one slope for each channel, that compute the same:
  * `max`: Max(x, a·x), for slopes of at most 1;
  * `depthwise`: a·x + Relu((1 − a)·x), both products as depthwise 1x1 convolutions, which ONNX Runtime on x64 keeps in
- * its blocked layout and fuses with the Relu and the sum, for slopes of at most 1.
+ * its blocked layout and fuses with the Relu and the sum, for slopes of at most 1;
+ * `sum`: x + Relu((a − 1)·x), one depthwise convolution and one sum, for slopes of at most 1.
  */
-export type PReluForm = 'max' | 'depthwise';
+export type PReluForm = 'max' | 'depthwise' | 'sum';
+
+const FORMS = { max: maxForm, depthwise: depthwiseForm, sum: sumForm };
 
 /** Rewrites every PRelu that can be rewritten, in place; others stay. Returns how many were. */
 export function rewritePRelu(model: Model, form: PReluForm): number {
@@ -30,11 +33,7 @@ export function rewritePRelu(model: Model, form: PReluForm): number {
     const slopes = channelSlopes(graph, node);
     if (slopes === undefined) continue;
     if (slopes.some((slope) => slope > 1) && !flipSteepChannels(graph, node, slopes)) continue;
-    replaceNode(
-      graph,
-      node,
-      form === 'max' ? maxForm(graph, node, slopes) : depthwiseForm(graph, node, slopes),
-    );
+    replaceNode(graph, node, FORMS[form](graph, node, slopes));
     count += 1;
   }
   return count;
@@ -128,6 +127,17 @@ function depthwiseForm(graph: Graph, node: Node, slopes: Float32Array): Node[] {
     makeNode('Relu', { inputs: [rest], outputs: [positive] }),
     depthwise1x1(graph, { input, output: scaled, factors: slopes }),
     makeNode('Add', { inputs: [scaled, positive], outputs: [output] }),
+  ];
+}
+
+function sumForm(graph: Graph, node: Node, slopes: Float32Array): Node[] {
+  const [input = '', output = ''] = [node.inputs[0], node.outputs[0]];
+  const rest = freshName(graph, `${output}/rest`);
+  const positive = freshName(graph, `${output}/positive`);
+  return [
+    depthwise1x1(graph, { input, output: rest, factors: slopes.map((slope) => slope - 1) }),
+    makeNode('Relu', { inputs: [rest], outputs: [positive] }),
+    makeNode('Add', { inputs: [input, positive], outputs: [output] }),
   ];
 }
 

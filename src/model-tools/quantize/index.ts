@@ -1,0 +1,80 @@
+import type { SessionTensor } from '../../inference/raw-session.js';
+import { batchFree } from '../batch.js';
+import { removeDeadChannels } from '../dead.js';
+import { cloneModel, foldConstants, type Model, upgradeOpset } from '../graph/index.js';
+import { cosineDistance } from '../optimize.js';
+import { type PReluForm, rewritePRelu } from '../prelu.js';
+import { equalise } from './equalise.js';
+import { pointwiseToGemm } from './gemm.js';
+import { type CalibrationMethod, observe, type Range, visitActivations } from './observe.js';
+import { insertQdq, quantisedValues } from './qdq.js';
+
+export interface QuantizeOptions {
+  /** Inputs as the model is shown them at run time, one picture each. */
+  readonly inputs: readonly Float32Array[];
+  readonly method: CalibrationMethod;
+  readonly equalise: boolean;
+  readonly prelu: PReluForm;
+  readonly weightMax: 127 | 63;
+  /** Nodes that stay in float, by name. */
+  readonly float: ReadonlySet<string>;
+}
+
+/** The float network that is quantised, and its 8-bit form. */
+export interface Quantized {
+  readonly float: Model;
+  readonly model: Model;
+}
+
+/** Static quantisation to 8 bits in QDQ form (Jacob et al. 2018; Krishnamoorthi 2018 for scales per channel). */
+export async function quantizeModel(original: Model, options: QuantizeOptions): Promise<Quantized> {
+  const float = cloneModel(original);
+  upgradeOpset(float);
+  await foldConstants(float);
+  await batchFree(float);
+  await foldConstants(float);
+  removeDeadChannels(float);
+  await pointwiseToGemm(float);
+  if (options.equalise) await equalise(float, options.inputs);
+  rewritePRelu(float, options.prelu);
+  const model = cloneModel(float);
+  const histograms = await observe(model, quantisedValues(model.graph, options.float), options.inputs);
+  const ranges = new Map<string, Range>();
+  for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
+  insertQdq(model, {
+    float: options.float,
+    weightMax: options.weightMax,
+    range: (name) => ranges.get(name) ?? { low: -1, high: 1 },
+  });
+  return { float, model };
+}
+
+/** Cosines between the outputs of two forms of one network, output by output, over the inputs. */
+export async function compare(
+  a: Model,
+  b: Model,
+  inputs: readonly Float32Array[],
+): Promise<{ mean: number; least: number }> {
+  const outputs = a.graph.outputs.map((output) => output.name);
+  const first = new Map<string, SessionTensor>();
+  await visitActivations({
+    model: a,
+    names: outputs,
+    inputs,
+    visit: (name, value, index) => first.set(`${name}/${index}`, value),
+  });
+  const cosines: number[] = [];
+  await visitActivations({
+    model: b,
+    names: outputs,
+    inputs,
+    visit: (name, value, index) => {
+      const other = first.get(`${name}/${index}`);
+      if (other !== undefined) cosines.push(1 - cosineDistance(other, value));
+    },
+  });
+  return {
+    mean: cosines.reduce((sum, value) => sum + value, 0) / Math.max(cosines.length, 1),
+    least: Math.min(...cosines),
+  };
+}

@@ -1,0 +1,192 @@
+import { createSession, type SessionTensor } from '../../inference/raw-session.js';
+import { encodeModel, type Model, withOutputs } from '../graph/index.js';
+
+/** How the range of an activation is chosen from what calibration saw. */
+export type CalibrationMethod = 'mse' | 'minmax' | 'percentile' | 'entropy';
+
+/** Values outside are clipped. */
+export interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+const BINS = 2048;
+/** Share of the values that the percentile method keeps. */
+const KEPT = 0.9999;
+const LEVELS = 255;
+
+/** A histogram of one value over all calibration pictures. */
+export class Histogram {
+  low = 0;
+  high = 0;
+  #counts = new Float64Array(BINS);
+
+  /** First pass. */
+  widen(data: ArrayLike<number>): void {
+    let [low, high] = [this.low, this.high];
+    for (let at = 0; at < data.length; at += 1) {
+      const value = data[at] as number;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    this.low = low;
+    this.high = high;
+  }
+
+  /** Second pass, when the range is known. */
+  count(data: ArrayLike<number>): void {
+    const { low, high } = this;
+    if (high <= low) return;
+    const scale = BINS / (high - low);
+    const counts = this.#counts;
+    for (let at = 0; at < data.length; at += 1) {
+      const bin = Math.min(BINS - 1, ((data[at] as number) - low) * scale) | 0;
+      counts[bin] = (counts[bin] as number) + 1;
+    }
+  }
+
+  range(method: CalibrationMethod): Range {
+    if (this.high <= this.low) return { low: 0, high: 1 };
+    switch (method) {
+      case 'minmax':
+        return { low: this.low, high: this.high };
+      case 'percentile':
+        return this.#percentile();
+      case 'mse':
+        return this.#leastSquares();
+      case 'entropy':
+        return this.#entropy();
+    }
+  }
+
+  #percentile(): Range {
+    const total = this.#counts.reduce((sum, count) => sum + count, 0);
+    const spare = ((1 - KEPT) / 2) * total;
+    const step = (this.high - this.low) / BINS;
+    let [below, low] = [0, 0];
+    while (low < BINS && below + (this.#counts[low] ?? 0) <= spare) below += this.#counts[low++] ?? 0;
+    let [above, high] = [0, BINS];
+    while (high > low && above + (this.#counts[high - 1] ?? 0) <= spare) above += this.#counts[--high] ?? 0;
+    return { low: Math.min(0, this.low + low * step), high: Math.max(0, this.low + high * step) };
+  }
+
+  /** The range with the least squared error of rounding (step²/12 inside) and clipping together (Banner et al. 2019). */
+  #leastSquares(): Range {
+    let best = { low: this.low, high: this.high, error: Number.POSITIVE_INFINITY };
+    for (let lowStep = 0; lowStep < 24; lowStep += 1) {
+      const low = this.low * (1 - lowStep / 32);
+      for (let highStep = 0; highStep < 28; highStep += 1) {
+        const high = this.high * (1 - highStep / 32);
+        const error = this.#error(low, high);
+        if (error < best.error) best = { low, high, error };
+      }
+      if (this.low === 0) break;
+    }
+    return { low: best.low, high: best.high };
+  }
+
+  #error(low: number, high: number): number {
+    const counts = this.#counts;
+    const width = (this.high - this.low) / BINS;
+    const step = (high - low) / LEVELS;
+    const first = Math.max(0, Math.floor((low - this.low) / width));
+    const last = Math.min(BINS, Math.ceil((high - this.low) / width));
+    let [clipped, inside] = [0, 0];
+    for (let bin = 0; bin < first; bin += 1)
+      clipped += (counts[bin] as number) * (low - (this.low + (bin + 0.5) * width)) ** 2;
+    for (let bin = last; bin < BINS; bin += 1)
+      clipped += (counts[bin] as number) * (this.low + (bin + 0.5) * width - high) ** 2;
+    for (let bin = first; bin < last; bin += 1) inside += counts[bin] as number;
+    return clipped + (inside * step * step) / 12;
+  }
+
+  /** The symmetric clip whose 8-bit form loses the least information (Kullback-Leibler; Migacz 2017), kept one-sided for ReLU. */
+  #entropy(): Range {
+    const limit = Math.max(-this.low, this.high);
+    const magnitudes = new Float64Array(BINS);
+    const width = (this.high - this.low) / BINS;
+    this.#counts.forEach((count, bin) => {
+      const at = Math.min(BINS - 1, Math.floor((Math.abs(this.low + (bin + 0.5) * width) / limit) * BINS));
+      magnitudes[at] = (magnitudes[at] ?? 0) + count;
+    });
+    let best = { bins: BINS, loss: Number.POSITIVE_INFINITY };
+    for (let bins = 128; bins <= BINS; bins += 32) {
+      const loss = divergence(magnitudes, bins);
+      if (loss < best.loss) best = { bins, loss };
+    }
+    const clip = (best.bins / BINS) * limit;
+    return { low: Math.max(this.low, -clip), high: Math.min(this.high, clip) };
+  }
+}
+
+/** KL divergence between the first `bins` (the rest added to the last) and their form in 128 levels. */
+function divergence(magnitudes: Float64Array, bins: number): number {
+  const reference = Float64Array.from(magnitudes.subarray(0, bins));
+  for (let at = bins; at < magnitudes.length; at += 1)
+    reference[bins - 1] = (reference[bins - 1] ?? 0) + (magnitudes[at] ?? 0);
+  const quantised = new Float64Array(bins);
+  for (let level = 0; level < 128; level += 1) {
+    const [from, to] = [Math.floor((level * bins) / 128), Math.floor(((level + 1) * bins) / 128)];
+    const part = magnitudes.subarray(from, to);
+    const used = part.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
+    const share = used === 0 ? 0 : part.reduce((sum, value) => sum + value, 0) / used;
+    for (let at = from; at < to; at += 1) quantised[at] = (magnitudes[at] ?? 0) > 0 ? share : 0;
+  }
+  const [p, q] = [reference.reduce((a, b) => a + b, 0), quantised.reduce((a, b) => a + b, 0)];
+  let loss = 0;
+  for (let at = 0; at < bins; at += 1) {
+    const mine = (reference[at] ?? 0) / p;
+    const theirs = (quantised[at] ?? 0) / q;
+    if (mine > 0) loss += mine * Math.log(mine / Math.max(theirs, 1e-12));
+  }
+  return loss;
+}
+
+/** Visits chosen values of the graph for each input, one at a time. */
+export async function visitActivations(options: {
+  readonly model: Model;
+  readonly names: readonly string[];
+  readonly inputs: readonly Float32Array[];
+  readonly visit: (name: string, value: SessionTensor, index: number) => void;
+}): Promise<void> {
+  const { model, names, inputs, visit } = options;
+  const [input] = model.graph.inputs;
+  if (input === undefined) throw new TypeError('the model has no input');
+  const fromGraph = names.filter((name) => name !== input.name);
+  const dims = [1, ...input.dims.slice(1).map((dim) => (typeof dim === 'number' ? dim : 1))];
+  const session = await createSession(encodeModel(withOutputs(model, fromGraph)), {
+    optimisation: 'disabled',
+  });
+  try {
+    for (const [index, data] of inputs.entries()) {
+      const feed: SessionTensor = { type: 'float32', dims, data };
+      const values = await session.run({ [input.name]: feed });
+      if (names.includes(input.name)) visit(input.name, feed, index);
+      for (const [name, value] of Object.entries(values)) visit(name, value, index);
+    }
+  } finally {
+    await session.release();
+  }
+}
+
+/** Histograms of chosen values, in two passes over the inputs. */
+export async function observe(
+  model: Model,
+  names: readonly string[],
+  inputs: readonly Float32Array[],
+): Promise<Map<string, Histogram>> {
+  const histograms = new Map(names.map((name) => [name, new Histogram()]));
+  const pass = (take: (histogram: Histogram, value: SessionTensor) => void): Promise<void> =>
+    visitActivations({
+      model,
+      names,
+      inputs,
+      visit: (name, value) => {
+        const histogram = histograms.get(name);
+        if (histogram !== undefined && value.type === 'float32') take(histogram, value);
+      },
+    });
+  await pass((histogram, value) => histogram.widen(value.data as Float32Array));
+  await pass((histogram, value) => histogram.count(value.data as Float32Array));
+  return histograms;
+}
