@@ -14,7 +14,7 @@ export interface ShotPlanOptions {
 }
 
 export const DEFAULT_SHOT_PLAN: ShotPlanOptions = {
-  goodScore: 0.5,
+  goodScore: 0.3,
   patienceMs: 200,
   spreadShots: 5,
   spreadMs: 2000,
@@ -101,10 +101,10 @@ export class ShotPlan {
         : quality.score >= AS_GOOD * best.score ||
           Math.abs(quality.yaw - best.yaw) >= TURNED_DEGREES ||
           Math.abs(quality.pitch - best.pitch) >= TURNED_DEGREES;
-    const better = quality.score > this.#keptScore;
     if (atOnce) return 'embed';
-    if (this.overdue(nowMs)) return better ? 'embed' : 'embed-kept';
-    if (!better) return 'leave';
+    // Of two that are nearly as good the newer one says what is now.
+    if (this.overdue(nowMs)) return quality.score >= AS_GOOD * this.#keptScore ? 'embed' : 'embed-kept';
+    if (quality.score <= this.#keptScore) return 'leave';
     this.#keptScore = quality.score;
     return 'keep';
   }

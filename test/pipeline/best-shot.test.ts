@@ -30,25 +30,25 @@ test('a good face is embedded at once, a few more times while it is new, then se
 });
 
 test('a middling face waits a moment for a better shot, not for long', () => {
-  assert.equal(run(new ShotPlan(), () => ({ score: 0.3 }), 1000)[0], 200);
-  assert.equal(run(new ShotPlan(), (now) => ({ score: now >= 100 ? 0.7 : 0.3 }), 1000)[0], 100);
+  assert.equal(run(new ShotPlan(), () => ({ score: 0.1 }), 1000)[0], 200);
+  assert.equal(run(new ShotPlan(), (now) => ({ score: now >= 100 ? 0.7 : 0.1 }), 1000)[0], 100);
 });
 
 test('the better shot is the one that is kept', () => {
   const plan = new ShotPlan();
-  assert.equal(plan.consider(quality(0.3), null, 0), 'keep');
-  assert.equal(plan.consider(quality(0.4), null, 100), 'keep');
-  assert.equal(plan.consider(quality(0.35), null, 150), 'leave');
+  assert.equal(plan.consider(quality(0.1), null, 0), 'keep');
+  assert.equal(plan.consider(quality(0.2), null, 100), 'keep');
+  assert.equal(plan.consider(quality(0.15), null, 150), 'leave');
   assert.equal(plan.overdue(150), false);
   assert.equal(plan.overdue(200), true);
-  assert.equal(plan.consider(quality(0.35), null, 200), 'embed-kept');
+  assert.equal(plan.consider(quality(0.15), null, 200), 'embed-kept');
 });
 
 test('the kept shot is used when nothing acceptable follows', () => {
   const plan = new ShotPlan();
-  assert.equal(plan.consider(quality(0.3), null, 0), 'keep');
-  assert.equal(plan.consider(quality(0.1), 'too-blurred', 100), 'leave');
-  assert.equal(plan.consider(quality(0.1), 'too-blurred', 300), 'embed-kept');
+  assert.equal(plan.consider(quality(0.1), null, 0), 'keep');
+  assert.equal(plan.consider(quality(0.05), 'too-blurred', 100), 'leave');
+  assert.equal(plan.consider(quality(0.05), 'too-blurred', 300), 'embed-kept');
 });
 
 test('a later shot that is much worse waits; one that shows the head turned does not', () => {
