@@ -9,6 +9,8 @@ import type {
   AuditEntry,
   AuditRow,
   AuditState,
+  CommandClaim,
+  CommandVerdict,
   GalleryCounts,
   NewSample,
   OutboxMessage,
@@ -183,6 +185,10 @@ class StoreClient implements Store {
 
   outboxStats(): Promise<OutboxStats> {
     return this.#call('outboxStats');
+  }
+
+  claimCommand(claim: CommandClaim): Promise<CommandVerdict> {
+    return this.#call('claimCommand', claim);
   }
 
   audit(entry: AuditEntry): Promise<void> {

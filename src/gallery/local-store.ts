@@ -2,10 +2,11 @@ import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { Methods } from '../lib/rpc.js';
-import type { AuditEntry, NewSample, PersonExport } from '../pipeline/ports.js';
+import type { AuditEntry, CommandClaim, NewSample, PersonExport } from '../pipeline/ports.js';
 import { Audit } from './audit.js';
 import { backupTo, integrityProblems } from './backup.js';
 import type { StoreWorkerOptions } from './client.js';
+import { CommandIds } from './command-ids.js';
 import { type OpenGallery, openGallery } from './database.js';
 import { EventLog } from './event-log.js';
 import { People } from './people.js';
@@ -17,6 +18,7 @@ interface Opened {
   readonly people: People;
   readonly log: EventLog;
   readonly audit: Audit;
+  readonly commands: CommandIds;
 }
 
 /** The store itself, on the thread that calls it. */
@@ -56,6 +58,7 @@ export class LocalStore {
       outbox: (limit: number) => this.#now.log.outbox(limit),
       acknowledge: (upToSeq: number) => this.#now.log.acknowledge(upToSeq),
       outboxStats: () => this.#now.log.stats(),
+      claimCommand: (claim: CommandClaim) => this.#now.commands.claim(claim),
       audit: (entry: AuditEntry) => this.#now.audit.append(entry, Date.now()),
       verifyAudit: () => this.#tracked(this.#now.audit.verify()),
       exportAudit: (filter: { after?: number; limit: number }) => this.#now.audit.rows(filter),
@@ -78,7 +81,7 @@ export class LocalStore {
       people.load();
       const log = new EventLog(db, sealer, this.#options);
       log.load();
-      this.#opened = { gallery, people, log, audit: new Audit(db) };
+      this.#opened = { gallery, people, log, audit: new Audit(db), commands: new CommandIds(db) };
     } catch (error) {
       gallery.close();
       throw error;

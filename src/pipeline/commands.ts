@@ -8,6 +8,15 @@ export interface CommandParts {
   readonly vision: Pick<Vision, 'snapshot'>;
   /** Where a picture that was asked for goes. */
   readonly onSnapshot: (camera: string, jpeg: Uint8Array) => void;
+  /** Asks the door; what it refuses is told to the sender with its reason. */
+  readonly onLock?: (command: LockCommand) => Promise<LockAnswer>;
+}
+
+export type LockCommand = Extract<Command, { kind: 'lock' }>;
+
+export interface LockAnswer {
+  readonly outcome: 'granted' | 'denied' | 'face-wanted';
+  readonly reason: string | null;
 }
 
 /** An enrolment from a camera takes the first good picture of this many, moments apart. */
@@ -21,6 +30,7 @@ export function commandHandler(parts: CommandParts): CommandHandler {
       parts.onSnapshot(command.camera, await picture(parts, command.camera));
       return {};
     }
+    if (command.kind === 'lock') return lock(parts, command);
     const outcome = await enroll(parts, command);
     const { quality } = outcome;
     if (!outcome.accepted)
@@ -44,6 +54,15 @@ async function enroll(
     if (outcome.accepted || shot === SHOTS) return outcome;
     await pause(PAUSE_MS);
   }
+}
+
+async function lock({ onLock }: CommandParts, command: LockCommand): Promise<object> {
+  if (onLock === undefined) throw new FacedError('door.refused', 'this faced has no door');
+  const { outcome, reason } = await onLock(command);
+  if (outcome === 'granted') return { door: command.door, action: command.action };
+  throw new FacedError('door.refused', `the door refused: ${reason ?? outcome}`, {
+    fix: 'the audit says more: faced audit export',
+  });
 }
 
 async function picture({ vision }: CommandParts, camera: string): Promise<Uint8Array> {

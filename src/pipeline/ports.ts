@@ -227,6 +227,20 @@ export interface AuditState {
   readonly brokenAt: number | null;
 }
 
+/** A command that is about to be carried out, for which nobody may be able to do so again. */
+export interface CommandClaim {
+  /** Ids of different kinds have nothing to do with each other. */
+  readonly kind: string;
+  readonly id: string;
+  /** Milliseconds since 1970 from which the command's own `exp` refuses it: until then its id is remembered. */
+  readonly until: number;
+  readonly now: number;
+  /** Ids of this kind that may be remembered at once. */
+  readonly limit: number;
+}
+
+export type CommandVerdict = 'claimed' | 'repeated' | 'full';
+
 /** SQLite, the search and the outbox, in a worker of their own. Every method may reject with a `gallery.*` error and has then changed nothing. */
 export interface Store {
   start(signal: AbortSignal): Promise<void>;
@@ -263,6 +277,9 @@ export interface Store {
   acknowledge(upToSeq: number): Promise<void>;
   outboxStats(): Promise<OutboxStats>;
 
+  /** Remembers the id of a command, on disk, before it is carried out; only `claimed` allows that. */
+  claimCommand(claim: CommandClaim): Promise<CommandVerdict>;
+
   /** Appends to the audit table; there is no way to change or remove a row. */
   audit(entry: AuditEntry): Promise<void>;
   /** Walks the whole chain. */
@@ -287,7 +304,13 @@ export type Command =
       readonly image: Uint8Array | null;
       readonly camera: string | null;
     }
-  | { readonly kind: 'snapshot'; readonly id: string; readonly camera: string };
+  | { readonly kind: 'snapshot'; readonly id: string; readonly camera: string }
+  | {
+      readonly kind: 'lock';
+      readonly id: string;
+      readonly door: string;
+      readonly action: 'lock' | 'unlock';
+    };
 
 /** Answers a command; the answer is published as its result. Rejects with a FacedError that is published instead. */
 export type CommandHandler = (command: Command) => Promise<object>;

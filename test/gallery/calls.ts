@@ -44,6 +44,9 @@ export const CALLS: readonly Call[] = [
     return store.recordEvent(one, [messageOf(one)]);
   }),
   { name: 'acknowledge', writes: 'little', run: (store) => store.acknowledge(1) },
+  write('claimCommand', (store) =>
+    store.claimCommand({ kind: 'lock', id: `c${count++}`, until: 9e12, now: 8e12, limit: 10_000 }),
+  ),
   write('audit', (store) => store.audit({ kind: 'k', actor: 'cli', detail: {} })),
   write('removePerson', (store, id) => store.removePerson(id)),
 ];

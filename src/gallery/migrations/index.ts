@@ -1,5 +1,6 @@
 import { people } from './101-people.js';
 import { events } from './201-events.js';
+import { commands } from './202-commands.js';
 import { audit } from './301-audit.js';
 
 /**
@@ -12,4 +13,4 @@ export interface Migration {
   readonly sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [people, events, audit];
+export const MIGRATIONS: readonly Migration[] = [people, events, commands, audit];
