@@ -94,14 +94,34 @@ export interface Mqtt {
   stop(): Promise<void>;
 }
 
+/** An event says that a face was seen, not how long it stays: so long it counts as present. */
+const PRESENT_S = 30;
+
 /** The link to the broker of the configuration, or to one of our own, which is started here, when there is none. */
 export async function openMqtt(
   { config }: Place,
-  deps: { store: Store; handler: CommandHandler; log: Logger },
+  deps: {
+    store: Store;
+    handler: CommandHandler;
+    log: Logger;
+    about: { version: string; cameras: readonly string[] };
+  },
   signal: AbortSignal,
 ): Promise<Mqtt> {
-  const { url, username, passwordFile, ca, cert, key, clientId, attempts, snapshots, healthEvery, embedded } =
-    config.mqtt;
+  const {
+    url,
+    username,
+    passwordFile,
+    ca,
+    cert,
+    key,
+    clientId,
+    attempts,
+    snapshots,
+    healthEvery,
+    embedded,
+    homeAssistant,
+  } = config.mqtt;
   const broker = url === null ? createBroker(embedded, deps) : null;
   await broker?.start(signal);
   const link = createMqttLink(
@@ -111,12 +131,13 @@ export async function openMqtt(
       attempts,
       snapshots,
       healthEveryMs: healthEvery * 1000,
+      homeAssistant: { ...homeAssistant, ...deps.about, snapshots, doors: [], presentS: PRESENT_S },
       ...(broker === null
         ? given({ username, passwordFile, caFile: ca, certFile: cert, keyFile: key })
         : broker.credentials),
       ...given({ clientId }),
     },
-    { outbox: deps.store, handler: deps.handler, log: deps.log },
+    { outbox: deps.store, memory: deps.store, handler: deps.handler, log: deps.log },
   );
   const stop = async () => {
     await link.stop();

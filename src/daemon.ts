@@ -112,7 +112,11 @@ async function build(
     vision,
     onSnapshot: (camera, jpeg) => link.snapshot(camera, jpeg),
   });
-  const mqtt = await openMqtt(options, { store, handler, log }, signal);
+  const mqtt = await openMqtt(
+    options,
+    { store, handler, log, about: { version: MANIFEST.version, cameras: cameras.map(({ name }) => name) } },
+    signal,
+  );
   stops.push(() => store.stop(), mqtt.stop);
   const { link } = mqtt;
   const sayGallery = () => {

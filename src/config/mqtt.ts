@@ -49,6 +49,32 @@ export const mqtt = section('How the house is told.', {
     { minimum: 5, maximum: 3600 },
     { description: 'How often `health` is published, in seconds.', default: 60, restart: true },
   ),
+  homeAssistant: section('Home Assistant finds the device by itself (MQTT discovery).', {
+    enabled: yesOrNo({
+      description:
+        'Announce the device and its entities to Home Assistant. false: an earlier announcement is taken away.',
+      default: false,
+      restart: true,
+    }),
+    prefix: text(
+      {
+        pattern: '^(?!faced(/|$))[^+#$/\\s][^+#/\\s]*(/[^+#/\\s]+)*$',
+        says: 'a topic without wildcards, not under faced',
+      },
+      { description: 'Home Assistant’s discovery prefix.', default: 'homeassistant', restart: true },
+    ),
+    statusTopic: text(
+      {
+        pattern: '^(?!faced(/|$))[^+#$/\\s][^+#/\\s]*(/[^+#/\\s]+)*$',
+        says: 'a topic without wildcards, not under faced',
+      },
+      {
+        description: 'Where Home Assistant says `online` when it has started (its birth message).',
+        default: 'homeassistant/status',
+        restart: true,
+      },
+    ),
+  }),
   embedded: section('The broker that is built in, used when `mqtt.url` is null. It speaks MQTT 3.1.1.', {
     host: text(
       {},

@@ -73,6 +73,19 @@ export const EXAMPLE_HEALTH: schemas.HealthReport = {
   rssBytes: 214_958_080,
 };
 
+export const EXAMPLE_DOOR_EVENT: schemas.LockEvent = {
+  v: 1,
+  id: '01K0VZD2C4Q6M7S2H5R9XC3B6N',
+  time: '2026-11-24T17:03:12.640Z',
+  door: 'front',
+  event: 'granted',
+  person: PERSON.id,
+  reason: null,
+  path: 'face',
+  track: EXAMPLE_EVENT.track,
+  request: null,
+};
+
 const COMMAND = { id: 'a-1732467810', exp: 1_795_539_840 };
 
 export const CATALOGUE: readonly TopicEntry[] = [
@@ -167,17 +180,47 @@ export const CATALOGUE: readonly TopicEntry[] = [
     from: 'you',
     qos: 1,
     retained: false,
-    text: 'Command for the door. Its form is fixed; this version has no door and does not take it yet.',
+    text: 'Command for a door. Only taken when a door is configured; the door decides by its own rules.',
     schema: schemas.LockSetSchema,
-    examples: [{ ...COMMAND, action: 'unlock' }],
+    examples: [
+      { ...COMMAND, action: 'unlock' },
+      { ...COMMAND, action: 'unlock', door: 'front', hmac: '5c'.repeat(32) },
+    ],
+  },
+  {
+    suffix: SUFFIXES.lockResult,
+    from: 'faced',
+    qos: 1,
+    retained: false,
+    text: 'What became of a `lock/set`, as for `enroll/result`.',
+    schema: schemas.LockResultSchema,
+    examples: [
+      { id: COMMAND.id, ok: true, door: 'front', action: 'unlock' },
+      {
+        id: COMMAND.id,
+        ok: false,
+        error: { code: 'door.refused', message: 'the door refused: remote-unlock-off' },
+      },
+    ],
   },
   {
     suffix: SUFFIXES.lockState,
     from: 'faced',
     qos: 1,
     retained: true,
-    text: 'State of the door. Its form is fixed; this version has no door and does not publish it yet.',
+    text: 'State of all doors. Only published when a door is configured.',
     schema: schemas.LockStateSchema,
-    examples: [{ v: 1, time: '2026-11-24T17:03:12.650Z', state: 'unlocked', reason: 'recognition' }],
+    examples: [
+      { v: 1, time: '2026-11-24T17:03:12.650Z', doors: { front: { state: 'unlocked', open: null } } },
+    ],
+  },
+  {
+    suffix: SUFFIXES.lockEvent,
+    from: 'faced',
+    qos: 1,
+    retained: false,
+    text: 'What happened at a door. Kept for a while in memory when the broker is away; the record that can be relied on is the audit.',
+    schema: schemas.LockEventSchema,
+    examples: [EXAMPLE_DOOR_EVENT],
   },
 ];

@@ -3,12 +3,21 @@ import { type Clock, systemClock } from '../lib/clock.js';
 import { TypedEvents } from '../lib/events.js';
 import type { Logger } from '../lib/log.js';
 import type { CommandHandler } from '../pipeline/ports.js';
-import { CommandGate, type CommandLimits, type CommandStats, DEFAULT_LIMITS } from './commands.js';
+import type { CommandKind, DoorPort } from './command-forms.js';
+import {
+  CommandGate,
+  type CommandLimits,
+  type CommandMemory,
+  type CommandStats,
+  DEFAULT_LIMITS,
+} from './commands.js';
 import { Connection } from './connection.js';
 import type { EndpointOptions } from './endpoint.js';
 import { HealthThrottle } from './health.js';
+import { HomeAssistant, type HomeAssistantOptions } from './home-assistant.js';
 import { type Outbox, OutboxPump } from './outbox-pump.js';
-import type { AttemptEvent, GalleryReport, HealthReport } from './schemas.js';
+import { ReplyQueue } from './reply-queue.js';
+import type { AttemptEvent, GalleryReport, HealthReport, LockEvent, LockState } from './schemas.js';
 import type { MqttVersion, Session } from './session.js';
 import { type Topics, topicsOf } from './topics.js';
 
@@ -32,11 +41,17 @@ export interface MqttLinkOptions extends EndpointOptions {
   readonly minPauseMs?: number;
   readonly maxPauseMs?: number;
   readonly commands?: Partial<CommandLimits>;
+  /** Without it Home Assistant is never spoken of; see `enabled` in it. */
+  readonly homeAssistant?: HomeAssistantOptions;
 }
 
 export interface MqttLinkDeps {
   readonly outbox: Outbox;
   readonly handler: CommandHandler;
+  /** Ids of commands that were carried out, kept over a restart. */
+  readonly memory: CommandMemory;
+  /** Given, `lock/set` is taken and goes to the handler as a command of the kind `lock`. */
+  readonly door?: DoorPort;
   readonly log: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;
@@ -80,12 +95,14 @@ export interface MqttLink {
   gallery(report: GalleryReport): void;
   attempt(event: AttemptEvent): void;
   snapshot(camera: string, jpeg: Uint8Array): void;
+  /** All doors as they are now; retained. */
+  lockState(state: LockState): void;
+  lockEvent(event: LockEvent): void;
   stats(): MqttLinkStats;
 }
 
-/** What waits in the socket before unimportant messages are dropped, and results that wait for a connection. */
+/** What waits in the socket before unimportant messages are dropped. */
 const MAX_BACKLOG_BYTES = 4_000_000;
-const MAX_RESULTS = 64;
 /** Room for the topic and the properties beside the payload; beyond it the connection is cut. */
 const PACKET_SLACK = 2;
 
@@ -104,9 +121,10 @@ class Link implements MqttLink {
   readonly #throttle: HealthThrottle;
   /** The newest retained payloads, said again at each connection: the broker may have lost them. */
   readonly #retained = new Map<string, string>();
-  readonly #results: string[] = [];
+  readonly #replies: ReplyQueue;
+  readonly #homeAssistant: HomeAssistant | undefined;
+  readonly #commandTopics: ReadonlyMap<string, CommandKind>;
   readonly #stopped = new AbortController();
-  #flushing = false;
   #dropped = 0;
   #strange = 0;
 
@@ -118,7 +136,22 @@ class Link implements MqttLink {
     this.#log = log;
     this.#events = new TypedEvents((error) => log.error({ error: String(error) }, 'a listener failed'));
     this.#throttle = new HealthThrottle(options.healthEveryMs ?? 30_000, clock.monotonic);
-    this.#gate = new CommandGate(limits, { handler, clock, log, reply: (result) => this.#reply(result) });
+    const { lockSet, lockResult, enrollSet, enrollResult } = this.topics;
+    this.#commandTopics = new Map<string, CommandKind>([
+      ...(options.enrolling === false ? [] : [[enrollSet, 'enroll'] as const]),
+      ...(deps.door === undefined ? [] : [[lockSet, 'lock'] as const]),
+    ]);
+    this.#replies = new ReplyQueue(() => this.#connection.session, log);
+    this.#gate = new CommandGate(limits, {
+      handler,
+      memory: deps.memory,
+      ...(deps.door && { door: deps.door }),
+      clock,
+      log,
+      reply: (kind, result) => this.#replies.push(kind === 'lock' ? lockResult : enrollResult, result),
+    });
+    this.#homeAssistant =
+      options.homeAssistant && new HomeAssistant(options.device, options.homeAssistant, { log, random });
     this.#pump = new OutboxPump({
       outbox,
       log,
@@ -154,6 +187,7 @@ class Link implements MqttLink {
 
   async stop(): Promise<void> {
     this.#stopped.abort();
+    this.#homeAssistant?.stop();
     await this.#connection.stop((session) =>
       session.publish(this.topics.status, 'offline', { qos: 1, retain: true }),
     );
@@ -193,6 +227,14 @@ class Link implements MqttLink {
     this.#offer(this.topics.snapshot, jpeg, { contentType: 'image/jpeg', userProperties: { camera } });
   }
 
+  lockState(state: LockState): void {
+    this.#retain(this.topics.lockState, JSON.stringify(state));
+  }
+
+  lockEvent(event: LockEvent): void {
+    this.#replies.push(this.topics.lockEvent, event);
+  }
+
   stats(): MqttLinkStats {
     const session = this.#connection.session;
     return {
@@ -200,7 +242,7 @@ class Link implements MqttLink {
       version: session?.version ?? null,
       problem: this.#connection.problem,
       commands: this.#gate.stats(),
-      dropped: this.#dropped,
+      dropped: this.#dropped + this.#replies.dropped,
       strange: this.#strange,
     };
   }
@@ -209,7 +251,7 @@ class Link implements MqttLink {
   async #welcome(session: Session): Promise<void> {
     const say = (topic: string, payload: string) => session.publish(topic, payload, { qos: 1, retain: true });
     const steps = [
-      ...(this.#options.enrolling === false ? [] : [() => session.subscribe(this.topics.enrollSet)]),
+      ...[...this.#commandTopics.keys()].map((topic) => () => session.subscribe(topic)),
       () => say(this.topics.status, 'online'),
       ...[...this.#retained].map(
         ([topic, payload]) =>
@@ -233,7 +275,8 @@ class Link implements MqttLink {
       publish: (topic, payload) => session.publish(topic, payload, { qos: 1 }),
     });
     this.#events.emit('connected', { version: session.version, broker: session.label });
-    void this.#flushResults();
+    void this.#replies.flush();
+    void this.#homeAssistant?.welcome(session);
   }
 
   #saySetback(session: Session, error: unknown): void {
@@ -243,39 +286,10 @@ class Link implements MqttLink {
   }
 
   #receive(packet: IPublishPacket): void {
-    if (packet.topic !== this.topics.enrollSet) {
-      this.#strange++;
-      return;
-    }
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
-    this.#gate.receive(payload, packet.retain);
-  }
-
-  #reply(result: object): void {
-    if (this.#results.length >= MAX_RESULTS) {
-      this.#results.shift();
-      this.#dropped++;
-    }
-    this.#results.push(JSON.stringify(result));
-    void this.#flushResults();
-  }
-
-  /** One at a time, so that results keep their order; what fails stays for the next connection. */
-  async #flushResults(): Promise<void> {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    try {
-      for (let next = this.#results[0]; next !== undefined; next = this.#results[0]) {
-        const session = this.#connection.session;
-        if (session === undefined) return;
-        await session.publish(this.topics.enrollResult, next, { qos: 1 });
-        if (this.#results[0] === next) this.#results.shift();
-      }
-    } catch (error) {
-      this.#log.debug({ reason: String(error) }, 'a result waits for the broker');
-    } finally {
-      this.#flushing = false;
-    }
+    const kind = this.#commandTopics.get(packet.topic);
+    if (kind !== undefined) this.#gate.receive(kind, payload, packet.retain);
+    else if (this.#homeAssistant?.receive(packet.topic, payload) !== true) this.#strange++;
   }
 
   #retain(topic: string, payload: string): void {

@@ -1,26 +1,28 @@
-import { Ajv, type ValidateFunction } from 'ajv';
 import { FacedError } from '../domain/errors.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
-import type { Command, CommandHandler } from '../pipeline/ports.js';
-import { type EnrollSet, EnrollSetSchema } from './schemas.js';
+import type { Command, CommandHandler, Store } from '../pipeline/ports.js';
+import { CommandForms, type CommandKind, type DoorPort, type WellFormed } from './command-forms.js';
 
 export interface CommandLimits {
   /** Largest payload that is looked at. */
   readonly maxBytes: number;
   /** How far ahead `exp` may lie. */
   readonly maxAheadMs: number;
+  /** The same for `lock/set`: a door that opens minutes later opens for somebody else. */
+  readonly lockMaxAheadMs: number;
   /** How far the sender's clock may differ from ours. */
   readonly skewMs: number;
-  /** Commands that are carried out at once; more are refused as `busy`. */
+  /** Commands of a kind that are carried out at once; more are refused as `busy`. */
   readonly concurrent: number;
-  /** Ids that are remembered until their `exp`; when full, commands are refused as `busy`. */
+  /** Ids of a kind that are remembered until their `exp`; when full, commands are refused as `busy`. */
   readonly rememberedIds: number;
 }
 
 export const DEFAULT_LIMITS: CommandLimits = {
   maxBytes: 2_000_000,
   maxAheadMs: 300_000,
+  lockMaxAheadMs: 30_000,
   skewMs: 5_000,
   concurrent: 2,
   rememberedIds: 1_000,
@@ -31,27 +33,29 @@ export type Refusal =
   | 'retained'
   | 'not-json'
   | 'invalid'
+  | 'unsigned'
   | 'late'
   | 'too-far-ahead'
   | 'repeated'
   | 'busy';
 
+/** The part of the store that the gate needs: ids that outlive a restart. */
+export type CommandMemory = Pick<Store, 'claimCommand'>;
+
 export interface CommandDeps {
   readonly handler: CommandHandler;
+  readonly memory: CommandMemory;
+  /** Without one no `lock/set` is taken. */
+  readonly door?: DoorPort;
   readonly clock: Clock;
   readonly log: Logger;
   /** Publishes a result. */
-  readonly reply: (result: object) => void;
+  readonly reply: (kind: CommandKind, result: object) => void;
 }
 
 export interface CommandStats {
   readonly accepted: number;
   readonly refused: { readonly [Reason in Refusal]?: number };
-}
-
-interface Accepted {
-  readonly command: Command;
-  readonly expMs: number;
 }
 
 interface Refused {
@@ -66,14 +70,15 @@ const WARN_EVERY_MS = 60_000;
 const REFUSAL_BURST = 10;
 const REFUSALS_PER_SECOND = 2;
 
-/** Stands between the broker and the handler: form, freshness, repetition, and how many at once. */
+/** Stands between the broker and the handler: form, authority, freshness, repetition, and how many at once. */
 export class CommandGate {
   readonly #limits: CommandLimits;
   readonly #deps: CommandDeps;
-  readonly #validEnroll: ValidateFunction<EnrollSet>;
-  /** Id to the moment (ms since 1970) from which `exp` alone refuses it. */
+  readonly #forms: CommandForms;
+  /** Kind and id to the moment (ms since 1970) from which `exp` alone refuses it: spares the store a question. */
   readonly #seen = new Map<string, number>();
   readonly #running = new Set<Promise<void>>();
+  readonly #active: Record<CommandKind, number> = { enroll: 0, lock: 0 };
   readonly #refused = new Map<Refusal, number>();
   readonly #warnedAt = new Map<Refusal, number>();
   #accepted = 0;
@@ -83,14 +88,14 @@ export class CommandGate {
   constructor(limits: CommandLimits, deps: CommandDeps) {
     this.#limits = limits;
     this.#deps = deps;
-    this.#validEnroll = new Ajv({ strict: true }).compile<EnrollSet>(EnrollSetSchema);
+    this.#forms = new CommandForms(limits.maxBytes, deps.door);
   }
 
-  /** Takes an `enroll/set` as it came. Answers by `reply`, now or when the handler is done. */
-  receive(payload: Uint8Array, retained: boolean): void {
-    const judged = this.#readEnroll(payload, retained);
-    const refused = 'reason' in judged ? judged : this.#admit(judged);
-    if (refused !== undefined) this.#refuse(refused);
+  /** Takes a command as it came. Answers by `reply`, now or when the handler is done. */
+  receive(kind: CommandKind, payload: Uint8Array, retained: boolean): void {
+    const read = this.#forms.read(kind, payload, retained);
+    const refused = 'reason' in read ? read : this.#admit(kind, read);
+    if (refused !== undefined) this.#refuse(kind, refused);
   }
 
   stats(): CommandStats {
@@ -102,64 +107,72 @@ export class CommandGate {
     await Promise.all(this.#running);
   }
 
-  /** Form only; what needs the clock and the memory comes after. */
-  #readEnroll(payload: Uint8Array, retained: boolean): Accepted | Refused {
-    const { maxBytes } = this.#limits;
-    if (payload.length > maxBytes)
-      return { reason: 'too-large', id: null, message: `the payload has more than ${maxBytes} bytes` };
-    const parsed = parseObject(payload);
-    if (parsed === undefined)
-      return { reason: 'not-json', id: null, message: 'the payload is not a JSON object' };
-    const id = readableId(parsed);
-    if (retained) return { reason: 'retained', id, message: 'a command must not be retained' };
-    if (!this.#validEnroll(parsed)) return { reason: 'invalid', id, message: complaintOf(this.#validEnroll) };
-    const image = parsed.image === undefined ? null : decodeBase64(parsed.image);
-    if (image === undefined) return { reason: 'invalid', id, message: 'image is not base64' };
-    if ((image === null) === (parsed.camera === undefined))
-      return { reason: 'invalid', id, message: 'exactly one of image and camera is needed' };
-    const { name, camera = null } = parsed;
-    return { command: { kind: 'enroll', id: parsed.id, name, image, camera }, expMs: parsed.exp * 1000 };
-  }
-
-  /** Begins to carry out the command, unless its time, its id or the load speaks against it. */
-  #admit({ command, expMs }: Accepted): Refused | undefined {
-    const { maxAheadMs, skewMs, concurrent, rememberedIds } = this.#limits;
-    const { id } = command;
+  /** Lets the command go on, unless its time, its id or the load speaks against it. */
+  #admit(kind: CommandKind, formed: WellFormed): Refused | undefined {
+    const { maxAheadMs, lockMaxAheadMs, skewMs, concurrent, rememberedIds } = this.#limits;
+    const { id, expMs } = formed;
     const now = this.#deps.clock.wall();
+    const ahead = kind === 'lock' ? lockMaxAheadMs : maxAheadMs;
     if (expMs < now - skewMs) return { reason: 'late', id, message: 'exp has passed' };
-    if (expMs > now + maxAheadMs + skewMs)
-      return { reason: 'too-far-ahead', id, message: `exp is more than ${maxAheadMs / 1000} s ahead` };
-    this.#forget(now);
-    if (this.#seen.has(id)) return { reason: 'repeated', id, message: 'a command with this id came before' };
+    if (expMs > now + ahead + skewMs)
+      return { reason: 'too-far-ahead', id, message: `exp is more than ${ahead / 1000} s ahead` };
+    for (const [key, until] of this.#seen) if (until < now) this.#seen.delete(key);
+    const key = `${kind} ${id}`;
+    if (this.#seen.has(key)) return repeated(id);
     // A busy refusal is not remembered: the same command may come again.
-    if (this.#running.size >= concurrent || this.#seen.size >= rememberedIds)
-      return { reason: 'busy', id, message: 'too many commands at once' };
-    this.#seen.set(id, expMs + skewMs);
-    this.#accepted++;
-    const run = this.#carryOut(command).finally(() => this.#running.delete(run));
+    if (this.#active[kind] >= concurrent || this.#seen.size >= 2 * rememberedIds) return busy(id);
+    const command = formed.command();
+    if (typeof command === 'string') return { reason: 'invalid', id, message: command };
+    // Held from here on, so that the same id is not admitted while the store is asked.
+    this.#seen.set(key, expMs + skewMs);
+    this.#active[kind]++;
+    const run = this.#claimAndCarryOut(kind, command, now).finally(() => {
+      this.#active[kind]--;
+      this.#running.delete(run);
+    });
     this.#running.add(run);
     return undefined;
   }
 
-  async #carryOut(command: Command): Promise<void> {
+  /** On disk before anything is done: after a kill the command is lost at worst, never done twice. */
+  async #claimAndCarryOut(kind: CommandKind, command: Command, now: number): Promise<void> {
+    const key = `${kind} ${command.id}`;
+    const until = this.#seen.get(key) ?? now;
+    const limit = this.#limits.rememberedIds;
+    try {
+      const verdict = await this.#deps.memory.claimCommand({ kind, id: command.id, until, now, limit });
+      if (verdict === 'repeated') return this.#refuse(kind, repeated(command.id));
+      if (verdict === 'full') {
+        this.#seen.delete(key);
+        return this.#refuse(kind, busy(command.id));
+      }
+    } catch (thrown) {
+      this.#seen.delete(key);
+      return this.#replyError(kind, command.id, thrown);
+    }
+    this.#accepted++;
+    await this.#carryOut(kind, command);
+  }
+
+  async #carryOut(kind: CommandKind, command: Command): Promise<void> {
     const head = { id: command.id, ok: true };
     try {
       const answer = await this.#deps.handler(command);
-      this.#deps.reply({ ...head, ...answer, ...head });
+      this.#deps.reply(kind, { ...head, ...answer, ...head });
     } catch (thrown) {
-      const error = FacedError.from(thrown);
-      if (error.code === 'internal') this.#deps.log.error({ error: error.message }, 'a command failed');
-      // The text of a defect may name paths and values; it stays in the log.
-      const told = error.code === 'internal' ? new FacedError('internal', 'A defect in faced.') : error;
-      this.#deps.reply({ ...head, ok: false, error: told.toJSON() });
+      this.#replyError(kind, command.id, thrown);
     }
   }
 
-  #forget(now: number): void {
-    for (const [id, until] of this.#seen) if (until < now) this.#seen.delete(id);
+  #replyError(kind: CommandKind, id: string, thrown: unknown): void {
+    const error = FacedError.from(thrown);
+    if (error.code === 'internal') this.#deps.log.error({ error: error.message }, 'a command failed');
+    // The text of a defect may name paths and values; it stays in the log.
+    const told = error.code === 'internal' ? new FacedError('internal', 'A defect in faced.') : error;
+    this.#deps.reply(kind, { id, ok: false, error: told.toJSON() });
   }
 
-  #refuse({ reason, id, message }: Refused): void {
+  #refuse(kind: CommandKind, { reason, id, message }: Refused): void {
     const count = (this.#refused.get(reason) ?? 0) + 1;
     this.#refused.set(reason, count);
     const now = this.#deps.clock.monotonic();
@@ -171,7 +184,7 @@ export class CommandGate {
     if (id === null || !this.#takeToken(now)) return;
     const { code, fix } = ADVICE[reason];
     const error = new FacedError(code, `The command was refused: ${message}.`, { fix });
-    this.#deps.reply({ id, ok: false, error: error.toJSON() });
+    this.#deps.reply(kind, { id, ok: false, error: error.toJSON() });
   }
 
   #takeToken(now: number): boolean {
@@ -184,50 +197,28 @@ export class CommandGate {
   }
 }
 
+function repeated(id: string): Refused {
+  return { reason: 'repeated', id, message: 'a command with this id came before' };
+}
+
+function busy(id: string): Refused {
+  return { reason: 'busy', id, message: 'too many commands at once' };
+}
+
+const FORM = { code: 'mqtt.invalid', fix: 'Send one JSON object as docs/mqtt.md describes it.' } as const;
+const CLOCKS = {
+  code: 'mqtt.refused',
+  fix: 'Set exp to some seconds from now, and check the clocks of both machines.',
+} as const;
+
 const ADVICE = {
   'too-large': { code: 'mqtt.refused', fix: 'Send a smaller picture.' },
   retained: { code: 'mqtt.refused', fix: 'Publish without the retain flag, and clear the retained message.' },
-  'not-json': { code: 'mqtt.invalid', fix: 'Send one JSON object as docs/mqtt.md describes it.' },
-  invalid: { code: 'mqtt.invalid', fix: 'Send one JSON object as docs/mqtt.md describes it.' },
-  late: {
-    code: 'mqtt.refused',
-    fix: 'Set exp to some seconds from now, and check the clocks of both machines.',
-  },
-  'too-far-ahead': {
-    code: 'mqtt.refused',
-    fix: 'Set exp to some seconds from now, and check the clocks of both machines.',
-  },
+  'not-json': FORM,
+  invalid: FORM,
+  unsigned: { code: 'mqtt.refused', fix: 'Sign the command with the key of the door, as docs/mqtt.md says.' },
+  late: CLOCKS,
+  'too-far-ahead': CLOCKS,
   repeated: { code: 'mqtt.refused', fix: 'Use a new id for each command.' },
   busy: { code: 'busy', fix: 'Wait for the results of earlier commands, then send it again.' },
 } as const satisfies Record<Refusal, { code: 'mqtt.refused' | 'mqtt.invalid' | 'busy'; fix: string }>;
-
-function parseObject(payload: Uint8Array): object | undefined {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(payload);
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function readableId(value: object): string | null {
-  const id = 'id' in value ? value.id : undefined;
-  return typeof id === 'string' && id.length >= 1 && id.length <= 64 ? id : null;
-}
-
-/** Where and what, never the value itself. */
-function complaintOf(validate: ValidateFunction): string {
-  const error = validate.errors?.[0];
-  const where =
-    error?.instancePath === undefined || error.instancePath === '' ? '' : `${error.instancePath} `;
-  return `${where}${error?.message ?? 'the form is wrong'}`;
-}
-
-/** Node skips what is not base64, so the length tells whether something was skipped. */
-function decodeBase64(text: string): Uint8Array | undefined {
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  const characters = text.length - padding;
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.length > 0 && bytes.length === Math.floor((characters * 3) / 4) ? bytes : undefined;
-}

@@ -166,8 +166,23 @@ export const EnrollSetSchema = Type.Object(
   closed,
 );
 
+const DoorId = (description: string) => Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,31}$', description });
+
 export const LockSetSchema = Type.Object(
-  { ...commandHead, action: Type.Enum(['lock', 'unlock'], describe('What the door shall do.')) },
+  {
+    id: commandHead.id,
+    exp: Type.Number(
+      describe('Seconds since 1970 after which the command is void; at most 30 seconds ahead.'),
+    ),
+    action: Type.Enum(['lock', 'unlock'], describe('What the door shall do.')),
+    door: Type.Optional(DoorId('Which door; may be left out when there is one.')),
+    hmac: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{64}$',
+        description: 'HMAC-SHA-256 of the command, hexadecimal; needed when the door has a command key.',
+      }),
+    ),
+  },
   closed,
 );
 
@@ -199,11 +214,58 @@ export const EnrollResultSchema = Type.Union([
   }),
 ]);
 
+export const LockResultSchema = Type.Union([
+  Type.Object({
+    id: Type.String(describe('Id of the command.')),
+    ok: Type.Literal(true, describe('The command was carried out.')),
+    door: DoorId('Which door.'),
+    action: Type.Enum(['lock', 'unlock'], describe('What was done.')),
+  }),
+  Type.Object({
+    id: Type.String(describe('Id of the command.')),
+    ok: Type.Literal(false, describe('The command was refused, or failed.')),
+    error: CommandErrorSchema,
+  }),
+]);
+
 export const LockStateSchema = Type.Object({
   v: Version,
-  time: Time('When the state changed'),
-  state: Type.Enum(['locked', 'unlocked'], describe('What the relay does; faced cannot see the bolt.')),
-  reason: Type.String(describe('Why it changed: `recognition`, `command`, `schedule`, `timeout`, `start`.')),
+  time: Time('When something changed'),
+  doors: Type.Record(
+    Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,31}$' }),
+    Type.Object({
+      state: Type.Enum(
+        ['locked', 'unlocked', 'jammed', 'open too long'],
+        describe('What is known of lock and door.'),
+      ),
+      open: nullable(Type.Boolean(), 'Whether the door stands open; null without a door contact.'),
+    }),
+    describe('Each door by its id.'),
+  ),
+});
+
+export const DOOR_EVENTS = [
+  'granted',
+  'denied',
+  'code-wanted',
+  'face-wanted',
+  'locked-out',
+  'spoof',
+  'unlock-failed',
+  'forced',
+] as const;
+
+export const LockEventSchema = Type.Object({
+  v: Version,
+  id: Ulid('Id of the event'),
+  time: Time('When it happened'),
+  door: DoorId('Which door.'),
+  event: Type.Enum(DOOR_EVENTS, describe('What happened.')),
+  person: nullable(Type.String(), 'Id of the person, never the name; null when there is none.'),
+  reason: nullable(Type.String(), 'Why it was denied; null when it was not.'),
+  path: nullable(Type.String(), 'What opened: `face`, `face+code`, `code`, `badge`, `qr`, `command`.'),
+  track: nullable(Type.String(), 'The person in view, as in `recognition`.'),
+  request: nullable(Type.String(), 'Id of the command that this answers.'),
 });
 
 export type Status = Static<typeof StatusSchema>;
@@ -214,6 +276,7 @@ export type EnrollSet = Static<typeof EnrollSetSchema>;
 export type EnrollResult = Static<typeof EnrollResultSchema>;
 export type LockSet = Static<typeof LockSetSchema>;
 export type LockState = Static<typeof LockStateSchema>;
+export type LockEvent = Frozen<Static<typeof LockEventSchema>>;
 
 type Frozen<Value> = Value extends object ? { readonly [Key in keyof Value]: Frozen<Value[Key]> } : Value;
 type Same<Left, Right> = [Left] extends [Right] ? ([Right] extends [Left] ? true : false) : false;

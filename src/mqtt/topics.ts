@@ -12,6 +12,8 @@ export interface Topics {
   readonly enrollResult: string;
   readonly lockSet: string;
   readonly lockState: string;
+  readonly lockResult: string;
+  readonly lockEvent: string;
 }
 
 /** The part after `faced/<device>/`. */
@@ -26,6 +28,8 @@ export const SUFFIXES: { readonly [Name in keyof Topics]: string } = {
   enrollResult: 'enroll/result',
   lockSet: 'lock/set',
   lockState: 'lock/state',
+  lockResult: 'lock/result',
+  lockEvent: 'lock/event',
 };
 
 /** The first level of every topic of every device. */

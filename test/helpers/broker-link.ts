@@ -6,9 +6,11 @@ import {
   type MqttLinkEvents,
   type MqttLinkOptions,
 } from '../../src/mqtt/client.js';
+import type { DoorPort } from '../../src/mqtt/command-forms.js';
+import type { CommandMemory } from '../../src/mqtt/commands.js';
 import type { Outbox } from '../../src/mqtt/outbox-pump.js';
 import type { Command, CommandHandler } from '../../src/pipeline/ports.js';
-import { MemoryOutbox } from './broker-outbox.js';
+import { MemoryCommands, MemoryOutbox } from './broker-outbox.js';
 
 /** Collects what was logged, as text that a test can search. */
 export class LogKeeper implements Logger {
@@ -44,7 +46,7 @@ export interface TestLinkOptions extends Partial<MqttLinkOptions> {
 export function makeLink(
   t: TestContext,
   options: TestLinkOptions,
-  parts: { outbox?: Outbox; handler?: CommandHandler } = {},
+  parts: { outbox?: Outbox; handler?: CommandHandler; door?: DoorPort; memory?: CommandMemory } = {},
 ): TestLink {
   const outbox = new MemoryOutbox();
   const log = new LogKeeper();
@@ -53,6 +55,8 @@ export function makeLink(
     { device: 'door', minPauseMs: 20, maxPauseMs: 100, ...options },
     {
       outbox: parts.outbox ?? outbox,
+      memory: parts.memory ?? new MemoryCommands(),
+      ...(parts.door && { door: parts.door }),
       log,
       handler: async (command) => {
         commands.push(command);

@@ -1,4 +1,4 @@
-import type { OutboxMessage, OutboxStats } from '../../src/pipeline/ports.js';
+import type { CommandClaim, CommandVerdict, OutboxMessage, OutboxStats } from '../../src/pipeline/ports.js';
 
 /** The three outbox methods of the store, in memory, with counters for what a test asks about. */
 export class MemoryOutbox {
@@ -21,5 +21,20 @@ export class MemoryOutbox {
 
   async outboxStats(): Promise<OutboxStats> {
     return { waiting: this.messages.length, limit: 10_000, dropped: 0 };
+  }
+}
+
+/** The ids of commands, in memory; `fails` is thrown instead, when it is set. */
+export class MemoryCommands {
+  readonly claims: CommandClaim[] = [];
+  fails: Error | undefined;
+
+  async claimCommand(claim: CommandClaim): Promise<CommandVerdict> {
+    if (this.fails !== undefined) throw this.fails;
+    const living = this.claims.filter(({ kind, until }) => kind === claim.kind && until >= claim.now);
+    if (living.some(({ id }) => id === claim.id)) return 'repeated';
+    if (living.length >= claim.limit) return 'full';
+    this.claims.push(claim);
+    return 'claimed';
   }
 }

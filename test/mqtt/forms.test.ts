@@ -25,6 +25,8 @@ test('topics are the fixed ones', () => {
     enrollResult: 'faced/front-door/enroll/result',
     lockSet: 'faced/front-door/lock/set',
     lockState: 'faced/front-door/lock/state',
+    lockResult: 'faced/front-door/lock/result',
+    lockEvent: 'faced/front-door/lock/event',
   });
 });
 
