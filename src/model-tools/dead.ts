@@ -20,7 +20,8 @@ import { channelSlopes } from './prelu.js';
 /** Weights below this share of the largest one of their layer count as zero. */
 const NOTHING = 1e-9;
 
-const BLOCK = 16;
+/** Channels in a block of ONNX Runtime's fast float convolutions on x64 with AVX-512 (fewer elsewhere, and a divisor of it). */
+const FLOAT_BLOCK = 16;
 
 /**
  * Takes out channels that cannot say anything: weight decay drives whole channels of a network to zero (in a batch
@@ -28,7 +29,7 @@ const BLOCK = 16;
  * reads it has no weight for it, or when what it carries is a constant, which then moves into the biases. Needs no data;
  * exact but for terms below 1e-9. In place; answers how many channels left.
  */
-export function removeDeadChannels(model: Model): number {
+export function removeDeadChannels(model: Model, block = FLOAT_BLOCK): number {
   const { graph } = model;
   let count = 0;
   for (const space of channelSpaces(graph)) {
@@ -42,7 +43,7 @@ export function removeDeadChannels(model: Model): number {
       });
       if (silent) dead.add(channel);
     }
-    keepWholeBlocks(dead, space.channels);
+    keepWholeBlocks(dead, space.channels, block);
     if (dead.size === 0) continue;
     for (const reader of space.readers)
       foldIntoBias(graph, reader, constants.get(reader.inputs[0] ?? ''), dead);
@@ -53,14 +54,14 @@ export function removeDeadChannels(model: Model): number {
 }
 
 /**
- * ONNX Runtime's blocked convolutions work on 16 channels at a time on x64 and 4 on arm64, and leave the fast way for a
- * depthwise layer that is not made of whole blocks: some dead channels stay to fill the last one.
+ * A depthwise layer that is not made of whole blocks leaves ONNX Runtime's fast way for float: some dead channels stay
+ * to fill the last one.
  */
-function keepWholeBlocks(dead: Set<number>, channels: number): void {
-  const blocked = channels % BLOCK === 0;
+function keepWholeBlocks(dead: Set<number>, channels: number, block: number): void {
+  const blocked = channels % block === 0;
   for (const channel of [...dead]) {
     const kept = channels - dead.size;
-    if (kept > 0 && (!blocked || kept % BLOCK === 0)) return;
+    if (kept > 0 && (!blocked || kept % block === 0)) return;
     dead.delete(channel);
   }
 }

@@ -6,6 +6,7 @@ import { cosineDistance } from '../optimize.js';
 import { type PReluForm, rewritePRelu } from '../prelu.js';
 import { equalise } from './equalise.js';
 import { pointwiseToGemm } from './gemm.js';
+import { type ImageForm, prepareImageInput, readImage, toBytes } from './image-input.js';
 import { type CalibrationMethod, observe, type Range, visitActivations } from './observe.js';
 import { insertQdq, quantisedValues } from './qdq.js';
 
@@ -16,8 +17,12 @@ export interface QuantizeOptions {
   readonly equalise: boolean;
   readonly prelu: PReluForm;
   readonly weightMax: 127 | 63;
+  /** Dead channels leave in blocks of this many. */
+  readonly block: number;
   /** Nodes that stay in float, by name. */
   readonly float: ReadonlySet<string>;
+  /** Take pictures as bytes (height, width, BGR or grey) in place of normalised floats, as the card says they are made. */
+  readonly image: ImageForm | null;
 }
 
 /** The float network that is quantised, and its 8-bit form. */
@@ -33,7 +38,7 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
   await foldConstants(float);
   await batchFree(float);
   await foldConstants(float);
-  removeDeadChannels(float);
+  removeDeadChannels(float, options.block);
   await pointwiseToGemm(float);
   if (options.equalise) await equalise(float, options.inputs);
   rewritePRelu(float, options.prelu);
@@ -41,11 +46,13 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
   const histograms = await observe(model, quantisedValues(model.graph, options.float), options.inputs);
   const ranges = new Map<string, Range>();
   for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
+  if (options.image !== null) ranges.set(...prepareImageInput(model, options.image));
   insertQdq(model, {
     float: options.float,
     weightMax: options.weightMax,
     range: (name) => ranges.get(name) ?? { low: -1, high: 1 },
   });
+  if (options.image !== null) readImage(model);
   return { float, model };
 }
 
@@ -54,6 +61,7 @@ export async function compare(
   a: Model,
   b: Model,
   inputs: readonly Float32Array[],
+  image: ImageForm | null = null,
 ): Promise<{ mean: number; least: number }> {
   const outputs = a.graph.outputs.map((output) => output.name);
   const first = new Map<string, SessionTensor>();
@@ -67,7 +75,7 @@ export async function compare(
   await visitActivations({
     model: b,
     names: outputs,
-    inputs,
+    inputs: image === null ? inputs : inputs.map((input) => toBytes(input, image)),
     visit: (name, value, index) => {
       const other = first.get(`${name}/${index}`);
       if (other !== undefined) cosines.push(1 - cosineDistance(other, value));

@@ -146,7 +146,7 @@ function divergence(magnitudes: Float64Array, bins: number): number {
 export async function visitActivations(options: {
   readonly model: Model;
   readonly names: readonly string[];
-  readonly inputs: readonly Float32Array[];
+  readonly inputs: readonly (Float32Array | Uint8Array)[];
   readonly visit: (name: string, value: SessionTensor, index: number) => void;
 }): Promise<void> {
   const { model, names, inputs, visit } = options;
@@ -159,7 +159,7 @@ export async function visitActivations(options: {
   });
   try {
     for (const [index, data] of inputs.entries()) {
-      const feed: SessionTensor = { type: 'float32', dims, data };
+      const feed: SessionTensor = { type: data instanceof Uint8Array ? 'uint8' : 'float32', dims, data };
       const values = await session.run({ [input.name]: feed });
       if (names.includes(input.name)) visit(input.name, feed, index);
       for (const [name, value] of Object.entries(values)) visit(name, value, index);

@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import { hashBytes } from '../../inference/hash.js';
+import { targetOf } from '../../inference/store.js';
+import { optimizeModel } from '../../model-tools/optimize.js';
+import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { finish } from './quantize.js';
+import { resolveModel } from './resolve.js';
+
+/** `faced model optimize [M] --target x64|arm64 --out O.onnx`: exact rewrites, checked before the file is written. */
+export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parse(argv, {
+    target: { type: 'string', default: process.arch },
+    out: { type: 'string' },
+  });
+  const target = targetOf(values.target);
+  if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
+  if (values.out === undefined || !values.out.endsWith('.onnx')) throw usage('optimize needs --out O.onnx');
+  const { path, label } = await resolveModel(positionals[0], io);
+  const stock = await readFile(path);
+  const bytes = await optimizeModel(stock, { target });
+  return finish(io, {
+    out: values.out,
+    bytes,
+    derivedFrom: hashBytes(stock),
+    label,
+    made: { by: 'faced model optimize', target, checked: '1 - cosine < 1e-6' },
+  });
+}

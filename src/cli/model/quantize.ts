@@ -1,0 +1,120 @@
+import { hashBytes, hashFile } from '../../inference/hash.js';
+import { modelsDir } from '../../inference/model-dir.js';
+import { OrtRunner } from '../../inference/session.js';
+import { ModelStore, targetOf } from '../../inference/store.js';
+import { collectCalibration } from '../../model-tools/faces.js';
+import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
+import { optimizeGraph } from '../../model-tools/optimize.js';
+import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
+import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
+import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
+import { writeOutput } from '../../model-tools/variant.js';
+import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { resolveModel } from './resolve.js';
+
+const METHODS: readonly CalibrationMethod[] = ['mse', 'minmax', 'percentile', 'entropy'];
+
+/**
+ * `faced model quantize [M] --calibration DIR --out O.onnx [--dynamic] [--method mse|minmax|percentile|entropy] [--image]
+ * [--float NAME…] [--narrow]`: the 8-bit form, with a note beside it of how it was made and how near it is to float.
+ */
+export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parse(argv, {
+    calibration: { type: 'string' },
+    out: { type: 'string' },
+    static: { type: 'boolean', default: false },
+    dynamic: { type: 'boolean', default: false },
+    method: { type: 'string', default: 'mse' },
+    image: { type: 'boolean', default: false },
+    float: { type: 'string', multiple: true, default: [] },
+    narrow: { type: 'boolean', default: false },
+  });
+  const { out, dynamic } = values;
+  const method = METHODS.find((one) => one === values.method);
+  if (out === undefined || !out.endsWith('.onnx')) throw usage('quantize needs --out O.onnx');
+  if (method === undefined) throw usage(`--method is one of ${METHODS.join(', ')}`);
+  if (dynamic && values.static) throw usage('--static and --dynamic exclude each other');
+  const { path, label, card } = await resolveModel(positionals[0], io);
+  const original = await loadModel(path);
+  const stock = await hashFile(path);
+  if (dynamic) {
+    const bytes = encodeModel(
+      quantizeDynamic(await optimizeGraph(original, targetOf(process.arch) ?? 'x64')),
+    );
+    return await finish(io, {
+      out,
+      bytes,
+      derivedFrom: stock.sha256,
+      label,
+      made: { by: 'dynamic quantisation' },
+    });
+  }
+  if (card === null) throw usage('static quantisation needs a model with a card, since calibration feeds it');
+  if (values.calibration === undefined)
+    throw usage('quantize needs --calibration DIR, a folder of photographs');
+  const { mean, scale, order } = card.input;
+  if (values.image && (typeof mean !== 'number' || typeof scale !== 'number'))
+    throw usage('--image needs a card with one mean and one scale');
+  const image =
+    values.image && typeof mean === 'number' && typeof scale === 'number' ? { order, mean, scale } : null;
+
+  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log });
+  const runner = await OrtRunner.open(path, card);
+  const bar = io.progress('calibration', 1);
+  const calibration = await collectCalibration({
+    dir: values.calibration,
+    store,
+    stage: { card, runner },
+  }).finally(() => bar.stop());
+  await store.releaseAll();
+  await runner.release();
+  const { inputs } = calibration;
+  const { model } = await quantizeModel(original, {
+    inputs,
+    method,
+    equalise: true,
+    prelu: 'sum',
+    weightMax: values.narrow ? 63 : 127,
+    block: 16,
+    float: new Set(values.float),
+    image,
+  });
+  const cosine = await compare(original, model, inputs.slice(0, 64), image);
+  return await finish(io, {
+    out,
+    bytes: encodeModel(model),
+    derivedFrom: stock.sha256,
+    label,
+    made: {
+      by: 'static quantisation, QDQ, scales per channel, cross-layer equalisation',
+      method,
+      faces: calibration.faces,
+      pictures: calibration.pictures,
+      weightBits: values.narrow ? 7 : 8,
+      float: values.float,
+      input: image === null ? 'float32' : 'uint8 [N, height, width, channels], BGR or grey',
+      cosine,
+    },
+  });
+}
+
+/** Writes the file and its note, and says both. */
+export async function finish(
+  io: CommandIo,
+  result: { out: string; bytes: Uint8Array; derivedFrom: string; label: string; made: object },
+): Promise<ExitCode> {
+  const { out, bytes, derivedFrom, label, made } = result;
+  const note = {
+    file: out.split('/').at(-1) ?? out,
+    sha256: hashBytes(bytes),
+    bytes: bytes.byteLength,
+    target: targetOf(process.arch) ?? 'x64',
+    derivedFrom,
+    made,
+  };
+  await writeOutput(out, bytes);
+  await writeOutput(out.replace(/\.onnx$/, '.json'), `${JSON.stringify(note, null, 2)}\n`);
+  const details = Object.entries(made).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
+  io.print({ model: label, out, ...note }, [`${out}: ${note.bytes} bytes`, ...details].join('\n'));
+  return 0;
+}
