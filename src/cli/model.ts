@@ -11,6 +11,15 @@ type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>;
 const VERBS: Readonly<Record<string, () => Promise<Run>>> = {
   list: async () => list,
   fetch: async () => fetch,
+  inspect: async () => (await import('./model/inspect.js')).run,
+  import: async () => (await import('./model/import.js')).run,
+  optimize: async () => (await import('./model/optimize.js')).run,
+  quantize: async () => (await import('./model/quantize.js')).run,
+  prune: async () => (await import('./model/prune.js')).run,
+  half: async () => (await import('./model/half.js')).run,
+  split: async () => (await import('./model/split.js')).run,
+  verify: async () => (await import('./model/verify.js')).run,
+  bench: async () => (await import('./model/bench.js')).run,
 };
 
 export const run: Run = async (argv, io) => {

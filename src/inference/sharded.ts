@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FacedError } from '../domain/errors.js';
+import { createSession, type SessionOptions, type SessionTensor } from './raw-session.js';
+
+interface Plan {
+  readonly input: string;
+  readonly output: string;
+  readonly shards: readonly { file: string; inputs: readonly string[]; outputs: readonly string[] }[];
+}
+
+/**
+ * Runs a network that was cut into shards (`shards.json` and its files), one after another: each is loaded, run and
+ * released, so that only one is in memory at a time. Slow; for memory that the whole does not fit into.
+ */
+export class ShardedModel {
+  readonly #dir: string;
+  readonly #plan: Plan;
+  readonly #options: SessionOptions;
+
+  private constructor(dir: string, plan: Plan, options: SessionOptions) {
+    this.#dir = dir;
+    this.#plan = plan;
+    this.#options = options;
+  }
+
+  /** Reads the plan. Throws `model.missing` when there is none. */
+  static async open(dir: string, options: SessionOptions = {}): Promise<ShardedModel> {
+    const text = await readFile(join(dir, 'shards.json'), 'utf8').catch((cause: unknown) => {
+      throw new FacedError('model.missing', `${dir} holds no shards.json`, {
+        fix: 'make it with `faced model split`',
+        cause,
+      });
+    });
+    // Without its arena ONNX Runtime gives memory back with each shard.
+    return new ShardedModel(dir, JSON.parse(text) as Plan, { arena: false, ...options });
+  }
+
+  /** The answer of the whole to one input. */
+  async run(input: SessionTensor): Promise<SessionTensor> {
+    const { shards } = this.#plan;
+    let values: Record<string, SessionTensor> = { [this.#plan.input]: input };
+    for (const [index, shard] of shards.entries()) {
+      const session = await createSession(join(this.#dir, shard.file), this.#options);
+      try {
+        const feeds = Object.fromEntries(
+          shard.inputs.map((name) => {
+            const value = values[name];
+            if (value === undefined) throw new FacedError('model.mismatch', `${shard.file} needs ${name}`);
+            return [name, value] as const;
+          }),
+        );
+        values = { ...values, ...(await session.run(feeds)) };
+      } finally {
+        await session.release();
+      }
+      const needed = new Set([this.#plan.output, ...shards.slice(index + 1).flatMap(({ inputs }) => inputs)]);
+      values = Object.fromEntries(Object.entries(values).filter(([name]) => needed.has(name)));
+    }
+    const answer = values[this.#plan.output];
+    if (answer === undefined) throw new FacedError('model.mismatch', `no shard gives ${this.#plan.output}`);
+    return answer;
+  }
+}
