@@ -163,6 +163,7 @@ interface Moments {
   readonly mean: Float64Array;
   /** Covariance of the channels, row-major. */
   readonly covariance: Float64Array;
+  readonly count: number;
 }
 
 /** Mean and covariance of what a 1x1 convolution reads; null for other kernels, whose weights stay as they are. */
@@ -179,7 +180,7 @@ async function readerMoments(
   await visitActivations({
     model,
     names: [reader.inputs[0] ?? ''],
-    inputs: inputs.slice(0, 48),
+    inputs,
     visit: (_name, { data }) => {
       const area = data.length / size;
       // Every seventh pixel says as much as all of them, which are alike beside each other.
@@ -204,7 +205,7 @@ async function readerMoments(
   const covariance = products.map(
     (product, at) => product / count - (mean[Math.floor(at / size)] ?? 0) * (mean[at % size] ?? 0),
   );
-  return { mean, covariance };
+  return { mean, covariance, count };
 }
 
 /** W' = W·Σ(all, kept)·Σ(kept, kept)⁻¹ for what stays, and the difference of the means into the bias. */
@@ -212,7 +213,7 @@ function refit(
   graph: Graph,
   reader: Node,
   removed: ReadonlySet<number>,
-  { mean, covariance }: Moments,
+  { mean, covariance, count }: Moments,
 ): void {
   const weight = constantInput(graph, reader, 1);
   if (weight === undefined) return;
@@ -223,8 +224,10 @@ function refit(
   );
   const n = kept.length;
   const at = (a: number, b: number): number => covariance[a * size + b] ?? 0;
+  // Fewer samples than channels fit anything: the fewer there are, the less the fit may move.
+  const doubt = 1e-4 + (size / Math.max(count, 1)) ** 2;
   const ridge =
-    (1e-4 * kept.reduce((sum, channel) => sum + at(channel, channel), 0)) / Math.max(n, 1) + 1e-12;
+    (doubt * kept.reduce((sum, channel) => sum + at(channel, channel), 0)) / Math.max(n, 1) + 1e-12;
   const gram = Float64Array.from({ length: n * n }, (_, index) => {
     const [row, column] = [Math.floor(index / n), index % n];
     return at(kept[row] ?? 0, kept[column] ?? 0) + (row === column ? ridge : 0);

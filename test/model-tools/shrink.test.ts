@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { ShardedModel } from '../../src/inference/sharded.js';
+import { halfToFloat } from '../../src/model-tools/checkpoint/torch.js';
+import { removeDeadChannels } from '../../src/model-tools/dead.js';
+import {
+  cloneModel,
+  decodeModel,
+  encodeModel,
+  floats,
+  floatTensor,
+  type Model,
+  makeNode,
+  noiseFeeds,
+  runModel,
+} from '../../src/model-tools/graph/index.js';
+import { floatToHalf, halveModel } from '../../src/model-tools/half.js';
+import { inspectModel } from '../../src/model-tools/inspect.js';
+import { cosineDistance } from '../../src/model-tools/optimize.js';
+import { chooseByBudget, chooseByLayer, pruneChannels, rankChannels } from '../../src/model-tools/prune.js';
+import { quantizeDynamic } from '../../src/model-tools/quantize/dynamic.js';
+import { compare, type QuantizeOptions, quantizeModel } from '../../src/model-tools/quantize/index.js';
+import { splitModel } from '../../src/model-tools/split.js';
+import { temporaryDir } from '../helpers/dirs.js';
+import { noise } from './nets.js';
+
+/** Expand to 32 channels, depthwise, project, flatten, product: what a MobileFaceNet block and head are made of. */
+function blockNet(dead = 0): Model {
+  const expand = noise(32 * 3, 3);
+  const bias = noise(32, 4);
+  const project = noise(8 * 32, 6);
+  for (let channel = 0; channel < dead; channel += 1) {
+    expand.fill(0, channel * 3, channel * 3 + 3);
+    bias[channel] = 0;
+  }
+  return {
+    irVersion: 7,
+    opsets: new Map([['', 13]]),
+    metadata: new Map(),
+    graph: {
+      name: 'block',
+      inputs: [{ name: 'input', type: 'float32', dims: ['batch', 3, 8, 8] }],
+      outputs: [{ name: 'embedding', type: 'float32', dims: ['batch', 64] }],
+      initializers: new Map([
+        ['we', floatTensor([32, 3, 1, 1], expand)],
+        ['be', floatTensor([32], bias)],
+        ['s1', floatTensor([32, 1, 1], noise(32, 7))],
+        ['wd', floatTensor([32, 1, 3, 3], noise(288, 5))],
+        ['bd', floatTensor([32], noise(32, 8))],
+        ['s2', floatTensor([32, 1, 1], noise(32, 9))],
+        ['wp', floatTensor([8, 32, 1, 1], project)],
+        ['bp', floatTensor([8], noise(8, 10))],
+        ['wg', floatTensor([64, 512], noise(64 * 512, 11))],
+        ['bg', floatTensor([64], noise(64, 12))],
+      ]),
+      nodes: [
+        makeNode('Conv', { name: 'expand', inputs: ['input', 'we', 'be'], outputs: ['e'] }),
+        makeNode('PRelu', { inputs: ['e', 's1'], outputs: ['ea'] }),
+        makeNode('Conv', {
+          name: 'depthwise',
+          inputs: ['ea', 'wd', 'bd'],
+          outputs: ['d'],
+          attributes: { group: { kind: 'int', value: 32 }, pads: { kind: 'ints', value: [1, 1, 1, 1] } },
+        }),
+        makeNode('PRelu', { inputs: ['d', 's2'], outputs: ['da'] }),
+        makeNode('Conv', { name: 'project', inputs: ['da', 'wp', 'bp'], outputs: ['p'] }),
+        makeNode('Flatten', { inputs: ['p'], outputs: ['flat'] }),
+        makeNode('Gemm', {
+          name: 'product',
+          inputs: ['flat', 'wg', 'bg'],
+          outputs: ['embedding'],
+          attributes: { transB: { kind: 'int', value: 1 } },
+        }),
+      ],
+    },
+  };
+}
+
+const inputs = Array.from({ length: 16 }, (_, index) => noise(192, 100 + index));
+const OPTIONS: QuantizeOptions = {
+  inputs,
+  method: 'mse',
+  equalise: true,
+  prelu: 'sum',
+  weightMax: 127,
+  block: 16,
+  float: new Set(),
+  image: null,
+};
+
+describe('dead channels', () => {
+  test('leave in whole blocks, with what they always said kept in the bias', async () => {
+    const model = blockNet(20);
+    const smaller = cloneModel(model);
+    assert.equal(removeDeadChannels(smaller), 16);
+    assert.deepEqual(smaller.graph.initializers.get('wp')?.dims, [8, 16, 1, 1]);
+    const feeds = noiseFeeds(model.graph.inputs, { batch: 2, scale: 1 });
+    const [a, b] = [await runModel(model, feeds), await runModel(smaller, feeds)];
+    assert.ok(a.embedding && b.embedding);
+    assert.ok(cosineDistance(a.embedding, b.embedding) < 1e-9);
+  });
+
+  test('are none where all channels speak', () => {
+    assert.equal(removeDeadChannels(blockNet()), 0);
+  });
+});
+
+describe('8 bits', () => {
+  for (const method of ['mse', 'minmax', 'percentile', 'entropy'] as const) {
+    test(`calibrated by ${method} answer like float, in a quarter of the bytes`, async () => {
+      const { model } = await quantizeModel(blockNet(), { ...OPTIONS, method });
+      const { mean } = await compare(blockNet(), model, inputs);
+      // Entropy clips a distribution without tails, such as this one, more than is good for it.
+      assert.ok(mean > (method === 'entropy' ? 0.8 : 0.99), `${mean}`);
+      assert.ok(encodeModel(model).length < 0.45 * encodeModel(blockNet()).length);
+      assert.ok(model.graph.nodes.some((node) => node.op === 'DequantizeLinear'));
+    });
+  }
+
+  test('are the same bytes twice', async () => {
+    const [a, b] = [await quantizeModel(blockNet(), OPTIONS), await quantizeModel(blockNet(), OPTIONS)];
+    assert.deepEqual(Buffer.from(encodeModel(a.model)), Buffer.from(encodeModel(b.model)));
+  });
+
+  for (const order of ['bgr', 'rgb'] as const) {
+    test(`read ${order === 'rgb' ? 'an RGB' : 'a BGR'} network's pictures as bytes`, async () => {
+      const image = { order, mean: 127.5, scale: 1 / 128 };
+      const pictures = inputs.map((input) =>
+        input.map((value) => (Math.round(value * 127.5 + 127.5) - 127.5) / 128),
+      );
+      const { model } = await quantizeModel(blockNet(), { ...OPTIONS, inputs: pictures, image });
+      assert.deepEqual(model.graph.inputs[0]?.dims, ['batch', 8, 8, 3]);
+      assert.ok((await compare(blockNet(), model, pictures, image)).mean > 0.99);
+    });
+  }
+
+  test('leave named layers in float', async () => {
+    const { model } = await quantizeModel(blockNet(), { ...OPTIONS, float: new Set(['product']) });
+    assert.equal(model.graph.initializers.get('wg')?.type, 'float32');
+  });
+
+  test('found anew for every picture answer like float', async () => {
+    assert.ok((await compare(blockNet(), quantizeDynamic(blockNet()), inputs)).mean > 0.99);
+  });
+});
+
+describe('half precision', () => {
+  test('rounds to nearest, ties to even, and back', () => {
+    for (const value of [0, 1, -2, 65504, 2 ** -24, 2 ** -14, 0.333251953125])
+      assert.equal(halfToFloat(floatToHalf(value)), value);
+    assert.equal(halfToFloat(floatToHalf(1 + 2 ** -11)), 1);
+    assert.equal(halfToFloat(floatToHalf(1 + 3 * 2 ** -11)), 1 + 2 ** -9);
+    assert.equal(halfToFloat(floatToHalf(70000)), Number.POSITIVE_INFINITY);
+  });
+
+  test('keeps float at both ends and refuses what overflows', async () => {
+    const { model } = await halveModel(blockNet(), inputs);
+    assert.ok((await compare(blockNet(), model, inputs)).mean > 0.9999);
+    const loud = blockNet();
+    const weight = loud.graph.initializers.get('we');
+    assert.ok(weight);
+    loud.graph.initializers.set(
+      'we',
+      floatTensor(
+        weight.dims,
+        floats(weight).map((value) => value * 1e6),
+      ),
+    );
+    await assert.rejects(halveModel(loud, inputs), /does not fit half precision/);
+  });
+});
+
+describe('pruning', () => {
+  test('takes channels out of the graph, least important first, and refits the reader', async () => {
+    const model = blockNet();
+    const before = await inspectModel(model);
+    const pruned = await pruneChannels(model, {
+      inputs,
+      choose: (ranked) => chooseByLayer(ranked, new Map([['expand', 0.5]])),
+    });
+    assert.deepEqual(pruned.layers, [{ name: 'expand', channels: 32, removed: 16 }]);
+    const after = await inspectModel(decodeModel(encodeModel(pruned.model)));
+    assert.ok(after.macs < before.macs);
+    const refitted = (await compare(model, pruned.model, inputs)).mean;
+    assert.ok(refitted > 0.8, `${refitted}`);
+  });
+
+  test('by budget takes nothing when the budget is nothing, and refuses a layer that is not there', async () => {
+    const ranked = await rankChannels(blockNet(), inputs);
+    assert.deepEqual([...chooseByBudget(ranked, 0).values()], [0]);
+    assert.throws(() => chooseByLayer(ranked, new Map([['conv9', 0.5]])), /fits no layer/);
+  });
+});
+
+describe('shards', () => {
+  test('run one after another and answer bit for bit like the whole, with a heavy product cut by its rows', async (t) => {
+    const dir = await temporaryDir(t);
+    const model = blockNet();
+    const { plan, files } = await splitModel(model, 4);
+    for (const [name, bytes] of files) await writeFile(join(dir, name), bytes);
+    await writeFile(join(dir, 'shards.json'), JSON.stringify(plan));
+    const heaviest = Math.max(...plan.shards.map(({ bytes }) => bytes));
+    assert.ok(plan.shards.length >= 3 && heaviest < 0.5 * encodeModel(model).length);
+    const feeds = noiseFeeds(model.graph.inputs, { batch: 1, scale: 1 });
+    assert.ok(feeds.input);
+    const whole = await runModel(model, feeds, { optimisation: 'extended' });
+    const cut = await (await ShardedModel.open(dir, { optimisation: 'extended' })).run(feeds.input);
+    assert.deepEqual(cut.data, whole.embedding?.data);
+  });
+});
