@@ -18,6 +18,7 @@ const VERBS: Readonly<Record<string, () => Promise<Run>>> = {
   prune: async () => (await import('./model/prune.js')).run,
   half: async () => (await import('./model/half.js')).run,
   split: async () => (await import('./model/split.js')).run,
+  head: async () => (await import('./model/head.js')).run,
   verify: async () => (await import('./model/verify.js')).run,
   bench: async () => (await import('./model/bench.js')).run,
 };
