@@ -52,6 +52,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ),
   lazily(
     {
+      name: 'embed',
+      synopsis: 'DIR --out F.npy [--batch 16] [--workers N]',
+      summary: 'embeddings of a large set of pictures, as a NumPy array',
+    },
+    async () => (await import('./embed.js')).run,
+  ),
+  lazily(
+    {
       name: 'audit',
       synopsis: 'verify | export',
       summary: 'the record of what was done, and whether it is whole',
