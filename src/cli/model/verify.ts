@@ -18,6 +18,13 @@ import { resolveModel } from './resolve.js';
 const RATES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5];
 /** A variant may share the space of the model it was made from when mixing costs at most this much at 1e-3. */
 const MIXED_LOSS = 0.003;
+/** Fewer pairs than these say nothing about a rate of 1e-3. */
+const ENOUGH_IMPOSTORS = 1_000_000;
+const ENOUGH_GENUINE = 1000;
+
+function enough({ impostorPairs, genuinePairs }: { impostorPairs: number; genuinePairs: number }): boolean {
+  return impostorPairs >= ENOUGH_IMPOSTORS && genuinePairs >= ENOUGH_GENUINE;
+}
 
 /**
  * `faced model verify M [--against N] --images DIR [--pairs F] [--limit COUNT] [--svg FILE] [--write]`: parity with N,
@@ -64,7 +71,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     own,
     against: theirs,
     mixed,
-    joinsSpace: at(mixed) - at(theirs) <= MIXED_LOSS,
+    joinsSpace: enough(mixed) && at(mixed) - at(theirs) <= MIXED_LOSS,
   };
   if (values.svg !== undefined) {
     const curve = (label: string, { points }: typeof own) => ({
