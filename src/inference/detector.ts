@@ -1,24 +1,30 @@
 import type { Box, Face } from '../domain/face.js';
 import type { Image } from '../domain/frame.js';
 import type { FaceDetector } from '../pipeline/ports.js';
-import { type Detection, nonMaximumSuppression, scaleBox } from '../vision/boxes.js';
+import { type Detection, iou, nonMaximumSuppression, scaleBox } from '../vision/boxes.js';
 import { decodeUltraFace, decodeYuNet } from '../vision/decode.js';
 import type { ModelCard } from './card.js';
 import { PictureFeeder } from './picture.js';
 import type { PointFinder } from './points.js';
 import type { ModelRunner } from './session.js';
 
-/** Grey around a picture that shows no face: a face that fills it is larger than the network was trained to find. */
+/** Grey around a picture that a face fills: it is larger than the network was trained to find, or to box well. */
 const SECOND_LOOK_MARGIN = 0.25;
+/** A face fills a picture when it is longer than this share of its side. */
+const FILLS = 0.65;
+/** Two looks mean one face when their boxes overlap by this (intersection over union). */
+const SAME_FACE = 0.3;
 /** A tile shows parts of things as if they were whole, so it has to be surer. */
 const TILE_MIN_SCORE = 0.9;
+/** A box that lies in a better one by more than this share is part of the same face. */
+const MAX_INSIDE = 0.8;
 /** Faces in one picture: the rest, with lower scores, is left out. */
 const MAX_FACES = 100;
 /** How far a picture's shape may be from the input's before grey is added instead of stretching it. */
 const MAX_STRETCH = 1.4;
 
 export interface DetectorOptions {
-  /** Look again with grey around the picture when nothing was found; for pictures, not for the frames of a camera. */
+  /** Look again with grey around the picture when no face was found, or one that fills it; for pictures, not for the frames of a camera. */
   readonly secondLook?: boolean;
   /** Steadier points for alignment ({@link PointFinder.find}); for pictures, where 1 ms does not matter. */
   readonly steadyPoints?: boolean;
@@ -45,15 +51,12 @@ export class CardFaceDetector implements FaceDetector {
   constructor(parts: DetectorParts, options: DetectorOptions = {}) {
     this.#parts = parts;
     this.#options = options;
-    this.#feeder = new PictureFeeder(parts.card.input);
+    this.#feeder = new PictureFeeder(parts.card.input, { stretchDark: true });
   }
 
   async detect(image: Image, options: { minSize?: number } = {}): Promise<Face[]> {
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    let found = await this.#look(image, whole);
-    if (found.length === 0 && this.#options.secondLook) {
-      found = await this.#look(image, scaleBox(whole, 1 + 2 * SECOND_LOOK_MARGIN));
-    }
+    const found = await this.#secondLook(image, await this.#look(image, whole));
     found.push(...(await this.#tiles(image)));
     const { minSize = 0 } = options;
     const kept = this.#suppress(found).filter(({ box }) => Math.min(box.width, box.height) >= minSize);
@@ -84,6 +87,17 @@ export class CardFaceDetector implements FaceDetector {
     );
   }
 
+  /** With grey around the picture, when it shows no face or one that fills it; what is seen then counts for more. */
+  async #secondLook(image: Image, first: Detection[]): Promise<Detection[]> {
+    const fills = ({ box }: Detection) =>
+      Math.max(box.width / image.width, box.height / image.height) > FILLS;
+    if (!this.#options.secondLook || (first.length > 0 && !first.some(fills))) return first;
+    const whole = { x: 0, y: 0, width: image.width, height: image.height };
+    const second = await this.#look(image, scaleBox(whole, 1 + 2 * SECOND_LOOK_MARGIN));
+    const seen = this.#suppress(second);
+    return [...second, ...first.filter(({ box }) => seen.every((one) => iou(one.box, box) < SAME_FACE))];
+  }
+
   /** Small faces of a large picture: four quarters that overlap by a fifth, so that a face on a seam is whole in one. */
   async #tiles(image: Image): Promise<Detection[]> {
     const limit = this.#options.tileAbove ?? 0;
@@ -110,7 +124,7 @@ export class CardFaceDetector implements FaceDetector {
   #suppress(found: readonly Detection[]): Detection[] {
     const { output } = this.#parts.card;
     const maxIou = 'maxIou' in output ? output.maxIou : 0.4;
-    return nonMaximumSuppression(found, { maxIou, limit: MAX_FACES });
+    return nonMaximumSuppression(found, { maxIou, maxInside: MAX_INSIDE, limit: MAX_FACES });
   }
 
   async #complete(image: Image, found: readonly Detection[]): Promise<Face[]> {

@@ -23,7 +23,7 @@ export class PointFinder {
   constructor(parts: { readonly card: ModelCard; readonly runner: ModelRunner }) {
     this.#card = parts.card;
     this.#runner = parts.runner;
-    this.#feeder = new PictureFeeder(parts.card.input);
+    this.#feeder = new PictureFeeder(parts.card.input, { stretchDark: true });
   }
 
   /**

@@ -2,6 +2,7 @@ import { ALIGNED_SIZE, type AlignedFace, type Face } from '../domain/face.js';
 import type { Image } from '../domain/frame.js';
 import { createImage, toBgrInto, warpAffineInto } from '../image/index.js';
 import { mainFace } from '../vision/boxes.js';
+import { stretchDark } from '../vision/light.js';
 import { DEFAULT_LIMITS, poorReason, type QualityLimits, qualityOf } from '../vision/quality.js';
 import { ARCFACE_POINTS, similarityTransform } from '../vision/transform.js';
 import type {
@@ -69,5 +70,8 @@ export function alignFace(image: Image, face: Face, into?: Uint8Array): AlignedF
     warpAffineInto(image, grey, matrix);
     toBgrInto(grey, target);
   }
-  return { crop, face, quality: qualityOf(face, crop) };
+  // What is measured is the light there was; what is recognised may be stretched.
+  const quality = qualityOf(face, crop);
+  stretchDark(target);
+  return { crop, face, quality };
 }

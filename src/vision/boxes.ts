@@ -52,6 +52,8 @@ export function squareBox(box: Box): Box {
 export interface NmsOptions {
   /** Boxes that overlap a better one by more than this are dropped. */
   readonly maxIou: number;
+  /** Boxes of which more than this share lies in a better one are dropped: half a face found within a face. */
+  readonly maxInside?: number;
   /** At most this many answers. */
   readonly limit: number;
 }
@@ -62,13 +64,17 @@ export interface NmsOptions {
  */
 export function nonMaximumSuppression<One extends { readonly box: Box; readonly score: number }>(
   detections: readonly One[],
-  { maxIou, limit }: NmsOptions,
+  { maxIou, maxInside = 1, limit }: NmsOptions,
 ): One[] {
   const order = [...detections].sort((a, b) => b.score - a.score);
   const kept: One[] = [];
   for (const one of order) {
     if (kept.length >= limit) break;
-    if (kept.every((better) => iou(better.box, one.box) <= maxIou)) kept.push(one);
+    const repeats = kept.some(
+      (better) =>
+        iou(better.box, one.box) > maxIou || intersection(better.box, one.box) > maxInside * area(one.box),
+    );
+    if (!repeats) kept.push(one);
   }
   return kept;
 }

@@ -93,12 +93,10 @@ test('a picture that a face fills is found by the second look', async (t) => {
       const tight = part(image, inner, 150 / inner.width);
       const first = await plain.detector.detect(tight);
       const again = await second.detector.detect(tight);
-      if (first.length > 0)
-        assert.deepEqual(
-          again.map(({ box: one }) => one),
-          first.map(({ box: one }) => one),
-          'no second look where the first found somebody',
-        );
+      for (const one of first) {
+        const same = again.filter((other) => iou(other.box, one.box) > 0.3);
+        assert.equal(same.length, 1, 'who was found stays, once');
+      }
       if (first.length === 0 && again.length > 0) onlySecond++;
     }
   }

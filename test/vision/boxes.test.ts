@@ -44,6 +44,14 @@ test('a box that was itself suppressed suppresses nothing', () => {
   assert.deepEqual(nonMaximumSuppression([c, b, a], { maxIou: 0.4, limit: 9 }), [a, c]);
 });
 
+test('half a face within a face is dropped, whatever its share of the whole', () => {
+  const whole = { box: box(22, 11, 126, 160), score: 1 };
+  const half = { box: box(86, 35, 62, 93), score: 0.9 };
+  assert.ok(iou(whole.box, half.box) < 0.4);
+  assert.deepEqual(nonMaximumSuppression([half, whole], { maxIou: 0.4, limit: 9 }), [whole, half]);
+  assert.deepEqual(nonMaximumSuppression([half, whole], { maxIou: 0.4, maxInside: 0.8, limit: 9 }), [whole]);
+});
+
 test('suppression is bounded, and leaves its input alone', () => {
   const many = Array.from({ length: 50 }, (_, i) => ({ box: box(i * 20, 0, 10, 10), score: i / 50 }));
   const before = [...many];
