@@ -81,8 +81,8 @@ export function nonMaximumSuppression<One extends { readonly box: Box; readonly 
 
 /**
  * The face that a picture of one person is about, in a list of its own: large and near the middle. Area less twice the
- * squared distance from the middle: on LFW's pictures, eight of 3,811 have a larger face beside the one they are
- * named for, and by this rule none is mistaken (accuracy 99.43 % against 99.27 % by size alone).
+ * squared distance from the middle: eight of 3,811 pictures of LFW have a larger face beside the central one, and by
+ * size alone its accuracy is 99.27 instead of 99.43 % (docs/performance.md).
  */
 export function mainFace<One extends { readonly box: Box }>(
   faces: readonly One[],
