@@ -22,6 +22,7 @@ import { Health } from './pipeline/health.js';
 import type { Store, Vision } from './pipeline/ports.js';
 import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
+import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService, SERVICE_METHODS } from './pipeline/service.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
@@ -131,6 +132,7 @@ async function build(
   const recognition = new Recognition({
     presence: new Presence({
       policy: () => keeper.policy(),
+      sameFace: sameFaceLimits(card.curve).sameFace,
       renewAfterMs: renewAfter === 0 ? null : renewAfter * 1000,
     }),
     store,

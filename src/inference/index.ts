@@ -7,7 +7,7 @@ import { CardLivenessScorer } from './liveness.js';
 import { PointFinder } from './points.js';
 import type { ModelStore } from './store.js';
 
-export { loadCardBeside, loadCards, type ModelCard, type PlacedCard, parseCard } from './card.js';
+export { loadCardBeside, loadCards, type ModelCard, type PlacedCard } from './card.js';
 export { FOR_PICTURES } from './detector.js';
 export { DEMO_PHOTOS, fetchDemoPhotos, fetchModels } from './fetch.js';
 export { modelsDir } from './model-dir.js';

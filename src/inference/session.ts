@@ -54,6 +54,10 @@ export class OrtRunner implements ModelRunner {
         intraOpNumThreads: 1,
         interOpNumThreads: 1,
         executionMode: 'sequential',
+        // Measured over all four models: without memory patterns 20 MB less, and without an arena for all but the
+        // recogniser (which loses a quarter of its speed without one) 10 MB less, in the same time.
+        enableMemPattern: false,
+        enableCpuMemArena: card.role === 'recogniser',
         graphOptimizationLevel: options.graphLevel ?? 'all',
         logSeverityLevel: 3,
       });

@@ -77,9 +77,7 @@ export class Recognition {
       this.#dropped++;
     }
     this.#waiting.push(input);
-    this.#running ??= this.#work().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#work();
   }
 
   async #work(): Promise<void> {
@@ -92,6 +90,8 @@ export class Recognition {
         this.#options.log.error({ error: String(error) }, 'a look at a face could not be judged');
       }
     }
+    // In the same turn in which the queue was found empty: whoever pushes next begins anew.
+    this.#running = null;
   }
 
   async #judge(input: Input): Promise<Judged[]> {

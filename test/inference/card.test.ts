@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadCardBeside, loadCards, parseCard, SHIPPED_CARDS } from '../../src/inference/card.js';
+import { loadCardBeside, loadCards, SHIPPED_CARDS } from '../../src/inference/card.js';
+import { parseCard } from '../../src/inference/card-schema.js';
 import { modelsDir } from '../../src/inference/model-dir.js';
 import { temporaryDir } from '../helpers/dirs.js';
 
@@ -32,6 +33,8 @@ test('the cards that are shipped are good and have the fixed ids', async (t) => 
   assert.deepEqual([...cards.keys()].sort(), ['landmarks68', 'minifasnet', 'mobilefacenet', 'ultraface']);
   for (const { card: one, origin } of cards.values()) {
     assert.equal(origin, 'shipped');
+    const shipped = await readFile(join(SHIPPED_CARDS, `${one.id}.json`), 'utf8');
+    assert.deepEqual(parseCard(shipped, one.id), one);
     assert.match(one.source?.npm ?? '', /@0\.0\.1$/);
   }
   assert.equal(cards.get('mobilefacenet')?.card.input.order, 'bgr');
