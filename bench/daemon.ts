@@ -1,0 +1,131 @@
+/**
+ * The whole daemon on a clip at its own pace: from start to the first decision, from frame to event, how long the main
+ * thread is held up, and memory, once with the vision worker as a thread and once as a process.
+ * `node dist/bench/daemon.js FOLDER`: a folder of folders of pictures, one a person with at least two (LFW's form).
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createImage, decode, resizeInto, VideoWriter } from '../src/image/index.js';
+import { processMemory } from '../src/system/memory.js';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const PEOPLE = 20;
+const FPS = 15;
+const FRAMES_EACH = 30;
+const GAP = 15;
+
+/** Prints, when the main process ends, the longest time in which its event loop did nothing else. */
+const MONITOR = `
+import { isMainThread } from 'node:worker_threads';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+if (isMainThread && process.send === undefined) {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  setTimeout(() => { delay.enable(); }, 3000).unref();
+  process.on('exit', () => process.stderr.write('LOOP ' + JSON.stringify({ p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 }) + '\\n'));
+}`;
+
+function peopleOf(folder: string): { name: string; photos: string[] }[] {
+  return readdirSync(folder)
+    .map((name) => ({
+      name,
+      photos: readdirSync(join(folder, name))
+        .sort()
+        .map((file) => join(folder, name, file)),
+    }))
+    .filter(({ photos }) => photos.length >= 2)
+    .slice(0, PEOPLE);
+}
+
+/** Each person for two seconds before a still wall, with a second of nobody after it. */
+function writeClip(path: string, photos: readonly string[]): void {
+  const frame = createImage(640, 480, 'bgr24');
+  const face = createImage(240, 240, 'bgr24');
+  const writer = new VideoWriter(path, { width: 640, height: 480, fps: FPS });
+  for (const photo of photos) {
+    resizeInto(decode(readFileSync(photo)), face);
+    for (let index = 0; index < FRAMES_EACH + GAP; index++) {
+      frame.data.fill(100);
+      for (let y = 0; y < 240 && index < FRAMES_EACH; y++) {
+        frame.data.set(face.data.subarray(y * 720, (y + 1) * 720), ((120 + y) * 640 + 180 + index * 2) * 3);
+      }
+      writer.write(frame);
+    }
+  }
+  writer.close();
+}
+
+async function measure(isolation: 'thread' | 'process', dir: string) {
+  const env = {
+    ...process.env,
+    FACED_STATE_DIR: join(dir, 'state'),
+    FACED_ISOLATION: isolation,
+    FACED_MQTT_EMBEDDED_PORT: '0',
+    NODE_OPTIONS: `--import=${join(dir, 'monitor.mjs')}`,
+  };
+  const startedAt = performance.now();
+  const child = spawn(
+    join(ROOT, 'bin', 'faced'),
+    ['run', '--source', `file:${join(dir, 'clip.avi')}?pace=real`, '--once', '--json'],
+    {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const latencies: number[] = [];
+  let firstMs: number | null = null;
+  let stderr = '';
+  child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    firstMs ??= performance.now() - startedAt;
+    const event = JSON.parse(line) as { decision: string; latencyMs: number };
+    if (event.decision === 'known') latencies.push(event.latencyMs);
+  });
+  let memory = { rss: 0, anonymous: 0 };
+  const watch = setInterval(() => {
+    const now = processMemory(child.pid);
+    memory = {
+      rss: Math.max(memory.rss, now.rss ?? 0),
+      anonymous: Math.max(memory.anonymous, now.anonymous ?? 0),
+    };
+  }, 500);
+  await new Promise((resolve) => child.once('close', resolve));
+  clearInterval(watch);
+  latencies.sort((a, b) => a - b);
+  const loop = JSON.parse(/^LOOP (.*)$/m.exec(stderr)?.[1] ?? '{}') as { p99?: number; max?: number };
+  const at = (share: number) =>
+    latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? null;
+  return {
+    isolation,
+    known: latencies.length,
+    startToFirstEventMs: Math.round(firstMs ?? Number.NaN),
+    frameToEventMedianMs: at(0.5),
+    frameToEventWorstMs: at(1),
+    mainHeldUpMaxMs: Number(loop.max?.toFixed(1)),
+    rssMB: Math.round(memory.rss / 2 ** 20),
+    anonymousMB: Math.round(memory.anonymous / 2 ** 20),
+  };
+}
+
+const folder = process.argv[2];
+if (folder === undefined) throw new Error('which folder of people? (node dist/bench/daemon.js FOLDER)');
+const dir = mkdtempSync(join(tmpdir(), 'faced-bench-'));
+try {
+  const people = peopleOf(folder);
+  writeFileSync(join(dir, 'monitor.mjs'), MONITOR);
+  writeClip(
+    join(dir, 'clip.avi'),
+    people.map(({ photos }) => photos[1] ?? ''),
+  );
+  for (const { name, photos } of people) {
+    spawnSync(join(ROOT, 'bin', 'faced'), ['enroll', name, photos[0] ?? ''], {
+      env: { ...process.env, FACED_STATE_DIR: join(dir, 'state') },
+    });
+  }
+  // One after the other: they would hold each other up.
+  console.table([await measure('thread', dir), await measure('process', dir)]);
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
