@@ -197,3 +197,35 @@ test('an event survives kill -9 while the broker is away, and arrives once the b
   second.child.kill('SIGTERM');
   assert.equal(await second.ended, 0, second.stderr());
 });
+
+test('SIGHUP takes over what needs no restart, names what does, and survives a broken file', async (t) => {
+  const faced = await facedIn(t, { FACED_MQTT_EMBEDDED_PORT: '0' });
+  const file = join(faced.stateDir, 'faced.yaml');
+  await writeFile(file, 'recognition:\n  strangersPerThousand: 1\n');
+  const daemon = faced.spawn('run');
+  await daemon.said(/faced is running/);
+  await writeFile(file, 'recognition:\n  strangersPerThousand: 10\ndevice: other\n');
+  daemon.child.kill('SIGHUP');
+  await daemon.said(/some settings need a restart needRestart=.*device/);
+  await writeFile(file, 'recognition:\n  strangersPerThousand: many\n');
+  daemon.child.kill('SIGHUP');
+  await daemon.said(/the configuration was not taken over.*recognition\.strangersPerThousand/s);
+  await writeFile(file, 'recognition:\n  strangersPerThousand: 10\n');
+  assert.equal((await faced.json('people', 'list')).code, 0);
+  daemon.child.kill('SIGTERM');
+  assert.equal(await daemon.ended, 0, daemon.stderr());
+});
+
+test('doctor answers every check, with a mend for each that fails', async (t) => {
+  const faced = await facedIn(t);
+  const { answer } = await faced.json('doctor');
+  const { checks } = answer as { checks: { name: string; ok: boolean; detail: string; fix?: string }[] };
+  const names = checks.map(({ name }) => name);
+  for (const name of ['node', 'opencv', 'models', 'camera', 'broker', 'memory', 'state', 'key', 'promise']) {
+    assert.ok(names.includes(name), `${name} is missing from ${names.join(', ')}`);
+  }
+  for (const { name, ok, fix } of checks) assert.ok(ok || fix !== undefined, `${name} fails without a mend`);
+  for (const name of ['node', 'opencv', 'models', 'promise']) {
+    assert.ok(checks.find((one) => one.name === name)?.ok, `${name}: ${JSON.stringify(checks)}`);
+  }
+});
