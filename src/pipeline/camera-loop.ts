@@ -177,13 +177,21 @@ export class CameraLoop {
       seen.filter((one) => one.confirmed),
       moment,
     );
-    for (const one of shots) await this.#place(one, nowMs);
+    const renamed = new Map<string, string>();
+    for (const one of shots)
+      await this.#place({ ...one, track: renamed.get(one.track) ?? one.track }, nowMs, renamed);
   }
 
-  /** Whose shot it turned out to be. */
-  async #place(one: EmbeddedShot, nowMs: number): Promise<void> {
+  /** Whose shot it turned out to be. What two tracks that have changed places are called now is noted in `renamed`. */
+  async #place(one: EmbeddedShot, nowMs: number, renamed: Map<string, string>): Promise<void> {
     const identity = this.#tracker.identify(one.track, one.embedding, one.shot.quality.score);
     if (identity === undefined) return;
+    if (identity.kind === 'exchanged') {
+      // The other's shot of this frame is of the face that is this track now; kept ones may be of either.
+      renamed.set(identity.track, identity.other).set(identity.other, identity.track);
+      this.#shots.forget(identity.other);
+      this.#shots.forget(identity.track);
+    }
     if (identity.kind === 'doubtful') {
       this.#shots.doubted(identity.track, nowMs);
       return;
@@ -213,8 +221,11 @@ export class CameraLoop {
 
   async #end(track: Track): Promise<void> {
     const { events, source } = this.#parts;
-    const last = await this.#shots.finish(track.id);
-    if (last !== null) events.emit('sighted', last);
+    // Even when its last shot comes to nothing: a track whose end is not said would count as in view for ever.
+    await this.#guard(async () => {
+      const last = await this.#shots.finish(track.id);
+      if (last !== null) events.emit('sighted', last);
+    });
     events.emit('trackEnded', { camera: source.camera, track: track.id, lastSeenMs: track.lastSeenMs });
   }
 

@@ -135,9 +135,11 @@ export class Presence {
   #looksOf(sighting: Sighting): Looks {
     const known = this.#tracks.get(sighting.track);
     if (known !== undefined) return known;
-    const oldest = this.#tracks.keys().next().value;
+    const [oldest] = this.#tracks.values();
     if (this.#tracks.size >= MAX_TRACKS && oldest !== undefined) {
-      this.#tracks.delete(oldest);
+      this.#tracks.delete(oldest.track);
+      // A visit that waits for a forgotten track would never be over.
+      if (oldest.visit !== undefined) this.#visits.leave(oldest.visit, oldest.track, oldest.lastMs);
       this.#forgotten++;
     }
     const now = timeOf(sighting);

@@ -53,10 +53,10 @@ export interface ServiceDeps {
 }
 
 /**
- * A second face counts as a bystander, and does not spoil a picture for enrolment, when the first one's box has
- * at least this many times its area.
+ * A second face counts as a bystander, and does not spoil a picture for enrolment, when it is too poor to be recognised
+ * or the first one's box has at least this many times its area.
  */
-const BYSTANDER_AREA_RATIO = 4;
+const BYSTANDER_AREA_RATIO = 3;
 
 /** What can be called from outside, over the control socket. */
 export const SERVICE_METHODS = [
@@ -191,8 +191,8 @@ export class FacedService {
 
 /** The one face that a picture for enrolment is of. */
 function subjectOf({ faces }: ImageAnalysis): AnalysedFace {
-  const bySize = [...faces].sort((a, b) => area(b) - area(a));
-  const [first, second] = bySize;
+  const [first, ...others] = [...faces].sort((a, b) => area(b) - area(a));
+  const second = others.find(({ poor }) => poor === null);
   if (first === undefined) {
     throw new FacedError('enroll.no-face', 'no face was found', {
       fix: 'use a picture in which the face is upright, lit and at least 80 pixels wide',

@@ -97,6 +97,13 @@ export class Shots {
     entry.buffers.forgetKept();
   }
 
+  /** The shot that was kept for a track may be somebody else's. */
+  forget(track: string): void {
+    const entry = this.#entry(track);
+    entry.plan.forget();
+    entry.buffers.forgetKept();
+  }
+
   /** A track is gone, and nothing of it is to be said. */
   drop(track: string): void {
     const entry = this.#entries.get(track);

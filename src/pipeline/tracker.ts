@@ -12,6 +12,8 @@ export interface TrackerOptions {
   readonly forgetMs: number;
   /** A believed track ends when unseen for so long; until then the same face takes it up again. */
   readonly lingerMs: number;
+  /** Unseen for longer, and looked for in vain at least twice, a face is no longer known by its place: who comes up there has to look the same. */
+  readonly placeMs: number;
   /** For so long a face that was lost is expected to go on moving as it did. */
   readonly coastMs: number;
   /** Cosine from which a face that comes up elsewhere is the one that was lost. */
@@ -31,6 +33,7 @@ export const DEFAULT_TRACKER: TrackerOptions = {
   confirmMs: 60,
   forgetMs: 500,
   lingerMs: 2000,
+  placeMs: 600,
   coastMs: 400,
   sameFace: 0.4,
   otherFace: 0.15,
@@ -79,6 +82,8 @@ interface State {
   firstSeenMs: number;
   lastSeenMs: number;
   confirmed: boolean;
+  /** Frames in a row in which it was looked for in vain. */
+  missed: number;
   template: MeanEmbedding | undefined;
   /** The last shot showed another face. */
   doubtful: boolean;
@@ -128,6 +133,10 @@ export class Tracker {
       if (state === undefined || face === undefined) return;
       taken.add(column);
       this.#see(state, face, nowMs);
+    });
+    assigned.forEach((column, row) => {
+      const state = this.#states[row];
+      if (state !== undefined && column === -1) state.missed++;
     });
     const ended = this.expire(nowMs);
     found.forEach((face, column) => {
@@ -231,6 +240,7 @@ export class Tracker {
       firstSeenMs: nowMs,
       lastSeenMs: nowMs,
       confirmed: this.#options.confirmMs <= 0,
+      missed: 0,
       template: undefined,
       doubtful: false,
     };
@@ -248,6 +258,7 @@ export class Tracker {
     state.size += ALPHA * (Math.sqrt(area(box)) - state.size);
     state.face = face;
     state.lastSeenMs = nowMs;
+    state.missed = 0;
     state.confirmed ||= nowMs - state.firstSeenMs >= this.#options.confirmMs;
   }
 
@@ -258,6 +269,10 @@ export class Tracker {
 
   /** 0 (exactly where it was expected) to 2; Infinity when it cannot be the same face. */
   #cost(state: State, box: Box, nowMs: number): number {
+    const { placeMs } = this.#options;
+    if (state.template !== undefined && state.missed >= 2 && nowMs - state.lastSeenMs > placeMs) {
+      return Number.POSITIVE_INFINITY;
+    }
     const size = Math.sqrt(area(box));
     const ratio = Math.max(size, state.size) / Math.max(1, Math.min(size, state.size));
     if (ratio > SIZE_RATIO) return Number.POSITIVE_INFINITY;

@@ -188,3 +188,36 @@ test('a face of quite another size is not the same, and the number of tracks is 
   tracks.update(crowd, 200);
   assert.equal(tracks.alive, 32);
 });
+
+test('whoever comes up a moment later in the same place has to look the same to go on', () => {
+  for (const { who, goesOn } of [
+    { who: ANNA, goesOn: true },
+    { who: BERT, goesOn: false },
+  ]) {
+    const tracks = tracker();
+    for (let now = 0; now <= 300; now += 100) tracks.update([face(100, 100)], now);
+    assert.equal(tracks.identify('t1', ANNA, 1)?.kind, 'same');
+    for (let now = 400; now <= 1000; now += 100) tracks.update([], now);
+    const { seen } = tracks.update([face(100, 100)], 1100);
+    assert.deepEqual(
+      seen.map(({ id }) => id),
+      ['t2'],
+    );
+    const identity = tracks.identify('t2', who, 1);
+    assert.deepEqual(
+      identity,
+      goesOn ? { kind: 'resumed', track: 't1', instead: 't2' } : { kind: 'same', track: 't2' },
+    );
+  }
+});
+
+test('a camera of one frame a second keeps its tracks by place', () => {
+  const tracks = tracker();
+  tracks.update([face(100, 100)], 0);
+  tracks.identify('t1', ANNA, 1);
+  const { seen } = tracks.update([face(102, 100)], 1000);
+  assert.deepEqual(
+    seen.map(({ id }) => id),
+    ['t1'],
+  );
+});
