@@ -91,8 +91,15 @@ export type DoorEffect =
       readonly request: string | null;
     };
 
-/** `granted` is said when the lock was told; `unlock-failed` when the lock then did not obey. */
-export type DoorNews = 'granted' | 'denied' | 'code-wanted' | 'locked-out' | 'spoof' | 'unlock-failed';
+/** `face-wanted`: a valid code was shown and the face is waited for. `granted` is said when the lock was told; `unlock-failed` when the lock then did not obey. */
+export type DoorNews =
+  | 'granted'
+  | 'denied'
+  | 'code-wanted'
+  | 'face-wanted'
+  | 'locked-out'
+  | 'spoof'
+  | 'unlock-failed';
 
 export interface TrackState extends TrackEvidence {
   readonly camera: string;

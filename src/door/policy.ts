@@ -94,7 +94,10 @@ class Draft {
     const keepMs = Math.max(rules.sure.withinMs, rules.sure.activeMaxAgeMs) + rules.secondFactorMs;
     this.state = {
       ...this.state,
-      tracks: tracks.filter((track) => now - lastSeen(track) <= keepMs),
+      tracks: tracks.flatMap((track) => {
+        if (now - lastSeen(track) > keepMs) return [];
+        return { ...track, looks: track.looks.filter(({ at }) => now - at <= keepMs) };
+      }),
       // A grant whose audit row or lock never answered must not keep the next person out.
       pending: pending !== null && now > pending.grant.validUntil ? null : pending,
       coolUntil: coolUntil !== null && now < coolUntil ? coolUntil : null,
@@ -116,7 +119,8 @@ class Draft {
     // A picture from elsewhere opens nothing, and cannot lock anybody out either.
     if (!this.#context.rules.trustedCameras.includes(camera)) return;
     const known = this.#track(camera, track);
-    const looks = [...known.looks, look].slice(-MOST_LOOKS);
+    // A look that was compared with a claimed person comes later than it was seen.
+    const looks = [...known.looks, look].sort((a, b) => a.at - b.at).slice(-MOST_LOOKS);
     this.#putTrack({ ...known, looks });
     if (look.kind === 'spoof') this.#spoofed(camera, track, look.at);
     this.#checkClaim(look);
@@ -126,7 +130,6 @@ class Draft {
   liveness({ camera, track, state, at }: Extract<DoorInput, { kind: 'liveness' }>): void {
     if (!this.#context.rules.trustedCameras.includes(camera)) return;
     const known = this.#track(camera, track);
-    // Once flat, always flat: a photograph that is taken away and a face that takes its place are one track to a tracker.
     const active = known.active === 'not-live' ? 'not-live' : state;
     this.#putTrack({ ...known, active, activeAt: at });
     if (state === 'not-live') this.#spoofed(camera, track, at);
@@ -151,6 +154,8 @@ class Draft {
     const claim: Claim = { person: answer.person, method, request, at: now, contradicted: false };
     this.state = { ...this.state, claim };
     this.#tryFaces(null);
+    if (this.state.claim === claim)
+      this.effects.push(news('face-wanted', { person: claim.person, path: method, request }));
   }
 
   command(input: Extract<DoorInput, { kind: 'command' }>): void {
@@ -279,7 +284,8 @@ class Draft {
     const track = this.#track(camera, id);
     this.state = { ...this.state, spoofAt: Math.max(this.state.spoofAt ?? at, at) };
     if (track.countedSpoof) return;
-    this.#putTrack({ ...track, countedSpoof: true });
+    // Once flat, always flat: a photograph that is taken away and a face that takes its place are one track to a tracker.
+    this.#putTrack({ ...track, active: 'not-live', countedSpoof: true });
     this.effects.push({ kind: 'audit', what: 'spoof', detail: { camera, track: id } });
     this.effects.push(news('spoof', { track: id, reason: 'spoof' }));
     this.#failed(now, rules);

@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ulid } from 'ulid';
+import type { AccessPolicy } from '../../src/door/access.js';
+import { AuditTrail } from '../../src/door/audit-trail.js';
+import { SecretBookFile } from '../../src/door/book-file.js';
+import { KernelClockTrust } from '../../src/door/clock-trust.js';
+import { commandMac, hasValidMac } from '../../src/door/command-mac.js';
+import { type DoorEvent, type DoorOptions, openDoors } from '../../src/door/index.js';
+import { MqttLock } from '../../src/door/mqtt-lock.js';
+import { systemClock } from '../../src/lib/clock.js';
+import type { AuditEntry, Judged } from '../../src/pipeline/ports.js';
+import { temporaryDir } from '../helpers/dirs.js';
+
+const ACCESS: AccessPolicy = {
+  zone: 'UTC',
+  groups: {},
+  holidays: [],
+  guests: [],
+  rules: [{ id: 'r', doors: 'all', people: ['anna'], when: 'always' }],
+};
+
+interface House {
+  readonly options?: Partial<DoorOptions>;
+  readonly audit?: (entry: AuditEntry) => Promise<void>;
+}
+
+async function house(t: TestContext, { options = {}, audit }: House = {}) {
+  const stateDir = await temporaryDir(t);
+  const file = join(stateDir, 'record');
+  const rows: AuditEntry[] = [];
+  const doors = await openDoors(
+    {
+      doors: [
+        {
+          id: 'front',
+          modes: ['face', 'code'],
+          trustedCameras: ['porch'],
+          credentialSources: ['wiegand'],
+          pulseMs: 200,
+          sure: { liveness: 'off', spanMs: 0 },
+          lock: { driver: 'recorder', file, longestMs: 1000 },
+          ...options,
+        },
+      ],
+      access: ACCESS,
+      cameras: { porch: 'v4l2:/dev/video0', clip: 'file:clip.avi' },
+      stateDir,
+      clockSource: 'trusted',
+    },
+    {
+      clock: systemClock,
+      newId: ulid,
+      onError: (error) => assert.fail(String(error)),
+      audit: audit ?? (async (entry) => void rows.push(entry)),
+    },
+  );
+  t.after(() => doors.stop());
+  await doors.start(new AbortController().signal);
+  const [door] = doors.doors;
+  assert.ok(door !== undefined);
+  const told: DoorEvent[] = [];
+  door.on('told', (event) => told.push(event));
+  const record = () => readFileSync(file, 'utf8');
+  return { doors, door, rows, told, record, stateDir };
+}
+
+function seen(more: Partial<Judged['sighting']> = {}): Judged {
+  const evidence = { similarity: 0.8, runnerUp: 0.1, threshold: 0.4 };
+  const quality = { size: 100, sharpness: 200, yaw: 0, pitch: 0, roll: 0, brightness: 120, score: 0.9 };
+  return {
+    decision: { kind: 'known', person: { id: 'anna', name: 'Anna' }, evidence },
+    sighting: {
+      camera: 'porch',
+      track: 't',
+      capturedAt: { monotonicMs: systemClock.monotonic(), wallMs: systemClock.wall() },
+      box: [0, 0, 100, 100],
+      frame: [640, 480],
+      quality,
+      embedding: null,
+      poor: null,
+      liveness: null,
+      final: false,
+      ...more,
+    },
+  };
+}
+
+function nextTold(
+  door: Awaited<ReturnType<typeof house>>['door'],
+  event: DoorEvent['event'],
+): Promise<DoorEvent> {
+  return new Promise((resolve) => {
+    door.on('told', (told) => {
+      if (told.event === event) resolve(told);
+    });
+  });
+}
+
+test('three looks at Anna open the real recorder, and the audit was there first', async (t) => {
+  let unlockedWhenWritten: boolean | null = null;
+  const rows: AuditEntry[] = [];
+  const { door, record } = await house(t, {
+    audit: async (entry) => {
+      rows.push(entry);
+      if (entry.kind === 'door.granted') unlockedWhenWritten = record().includes('unlocked');
+    },
+  });
+  const granted = nextTold(door, 'granted');
+  for (const _ of [1, 2, 3]) door.sighted(seen());
+  assert.equal((await granted).person, 'anna');
+  await new Promise<void>((resolve) => door.on('changed', ({ state }) => state === 'locked' && resolve()));
+  assert.match(record(), /unlocked high\n.* locked low\n$/);
+  assert.equal(unlockedWhenWritten, false);
+  assert.ok(rows.some(({ kind }) => kind === 'door.unlocked'));
+  assert.ok(!JSON.stringify(rows).includes('Anna'), 'people stand in the audit by id');
+});
+
+test('no audit, no opening; the other rows wait and are written later', async (t) => {
+  let broken = true;
+  const rows: string[] = [];
+  const { doors, door, record } = await house(t, {
+    audit: async (entry) => {
+      if (broken) throw new Error('disk full');
+      rows.push(entry.kind);
+    },
+  });
+  await doors.secrets.add({ id: '1', person: 'anna', method: 'code', secret: '472913' });
+  const shown = { source: 'wiegand', method: 'code', secret: '472913' } as const;
+  assert.deepEqual(await door.present(shown), { outcome: 'denied', reason: 'audit-failed' });
+  assert.ok(!record().includes('unlocked'));
+  assert.ok(door.auditWaiting > 0);
+  broken = false;
+  assert.deepEqual(await door.present(shown), { outcome: 'granted', reason: null });
+  assert.ok(rows.indexOf('door.denied') < rows.indexOf('door.granted'), 'in order, and none is lost');
+});
+
+test('a clip opens nothing, whatever its camera is called', async (t) => {
+  const { door, record } = await house(t);
+  for (const mediaMs of [0, 100, 200, 300]) door.sighted(seen({ mediaMs }));
+  assert.deepEqual(await door.present({ source: 'internet', method: 'code', secret: '1' }), {
+    outcome: 'denied',
+    reason: 'untrusted-source',
+  });
+  assert.ok(!record().includes('unlocked'));
+});
+
+test('a flood of commands opens once', async (t) => {
+  const { door, record } = await house(t, { options: { remoteUnlock: true } });
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, one) =>
+      door.command({ action: 'unlock', request: `c${one}`, actor: 'mqtt', authorised: true }),
+    ),
+  );
+  assert.equal(answers.filter(({ outcome }) => outcome === 'granted').length, 1);
+  assert.equal(record().match(/unlocked/g)?.length, 1);
+});
+
+test('a removed person’s code is gone', async (t) => {
+  const { doors, door } = await house(t);
+  await doors.secrets.add({ id: '1', person: 'anna', method: 'badge', secret: '001:12345' });
+  await doors.removePerson('anna');
+  const answer = await door.present({ source: 'wiegand', method: 'badge', secret: '001:12345' });
+  assert.equal(answer.reason, 'wrong-secret');
+});
+
+test('settings that cannot be right are refused, all at once', async (t) => {
+  await assert.rejects(
+    house(t, { options: { id: 'Front Door', trustedCameras: ['clip', 'none'], pulseMs: 5000 } }),
+    ({ code, message }: { code: string; message: string }) => {
+      assert.equal(code, 'door.policy-invalid');
+      assert.equal(message.split('\n').length, 4);
+      return true;
+    },
+  );
+});
+
+test('the book of secrets: readable for its owner alone, and one that is damaged opens nothing', async (t) => {
+  const dir = await temporaryDir(t);
+  const book = await SecretBookFile.open(dir);
+  await book.add({ id: '1', person: 'anna', method: 'code', secret: '472913' });
+  const path = join(dir, 'credentials.json');
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(await (await SecretBookFile.open(dir)).personOf('code', '472913'), 'anna');
+  for (const text of ['', '{}', 'null', '{"v":1,"salt":"x","credentials":[]}']) {
+    writeFileSync(path, text);
+    await assert.rejects(SecretBookFile.open(dir), { code: 'door.policy-invalid' });
+  }
+});
+
+test('an audit trail that overflows counts what it lost', async () => {
+  let broken = true;
+  const rows: AuditEntry[] = [];
+  const trail = new AuditTrail(async (entry) => {
+    if (broken) throw new Error('disk full');
+    rows.push(entry);
+  });
+  for (let one = 0; one < 1005; one++) trail.note({ kind: 'x', actor: 'daemon', detail: { one } });
+  broken = false;
+  await trail.write({ kind: 'last', actor: 'daemon', detail: {} });
+  assert.equal(rows.length, 1002);
+  assert.deepEqual(rows.at(-2)?.detail, { count: 5 });
+  assert.equal(rows.at(-1)?.kind, 'last');
+  await trail.stop();
+});
+
+test('a clock that jumps is not believed until the kernel was asked again', async (t) => {
+  const time = { wall: 1_000_000, monotonic: 0 };
+  let answer = true;
+  const trust = new KernelClockTrust(
+    { wall: () => time.wall, monotonic: () => time.monotonic },
+    async () => answer,
+  );
+  t.after(() => trust.stop());
+  assert.equal(trust.synchronised(), false, 'nobody was asked yet');
+  await trust.start(new AbortController().signal);
+  assert.equal(trust.synchronised(), true);
+  answer = false;
+  time.wall += 86_400_000;
+  assert.equal(trust.synchronised(), false);
+});
+
+test('a lock over MQTT: what it does not confirm is not known, and nothing is sent later', async (t) => {
+  const sent: string[] = [];
+  let connected = true;
+  let say: (payload: string) => void = () => {};
+  const lock = new MqttLock(
+    {
+      driver: 'mqtt',
+      commandTopic: 'lock/set',
+      unlockPayload: 'UNLOCK',
+      lockPayload: 'LOCK',
+      stateTopic: 'lock/state',
+      states: { locked: 'LOCKED', unlocked: 'UNLOCKED', jammed: 'JAMMED' },
+      answerMs: 50,
+    },
+    {
+      clock: systemClock,
+      onError: (error) => assert.fail(String(error)),
+      port: {
+        publish: async (_topic, payload) => {
+          if (!connected) throw new Error('not connected');
+          sent.push(payload);
+        },
+        subscribe: (_topic, listener) => {
+          say = listener;
+          return () => {};
+        },
+      },
+    },
+  );
+  t.after(() => lock.stop());
+  await lock.start(new AbortController().signal);
+  const opened = lock.unlock(10_000);
+  say('nonsense');
+  say('UNLOCKED');
+  await opened;
+  await assert.rejects(lock.unlock(10_000), { code: 'door.lock-silent' });
+  const jammed = lock.unlock(10_000);
+  say('JAMMED');
+  await assert.rejects(jammed, { code: 'door.lock-failed' });
+  connected = false;
+  await assert.rejects(lock.unlock(10_000), { code: 'door.lock-failed' }, 'the broker is lost');
+  assert.deepEqual(sent, ['UNLOCK', 'UNLOCK', 'UNLOCK']);
+});
+
+test('the MAC of a command covers every field', () => {
+  const key = Buffer.alloc(32, 7);
+  const command = { device: 'house', door: 'front', action: 'unlock', id: 'a', exp: 1_800_000_000 };
+  const mac = commandMac(key, command);
+  assert.ok(hasValidMac(key, command, mac));
+  for (const changed of [{ device: 'x' }, { door: 'x' }, { action: 'lock' }, { id: 'b' }, { exp: 1 }]) {
+    assert.ok(!hasValidMac(key, { ...command, ...changed }, mac));
+  }
+  assert.ok(!hasValidMac(Buffer.alloc(32, 8), command, mac));
+  for (const wrong of [null, '', 'x'.repeat(64), mac.slice(1)]) assert.ok(!hasValidMac(key, command, wrong));
+});

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { step } from '../../src/door/policy.js';
+import { DEFAULT_RULES, type DoorRules } from '../../src/door/rules.js';
+import {
+  ADVANCE,
+  alive,
+  type CheckOptions,
+  CLOCK,
+  check,
+  code,
+  command,
+  FAULTS,
+  look,
+  type Move,
+} from './model-checker.js';
+
+const RULES: DoorRules = {
+  ...DEFAULT_RULES,
+  id: 'front',
+  modes: ['face'],
+  trustedCameras: ['porch'],
+  credentialSources: ['keypad'],
+  sure: {
+    ...DEFAULT_RULES.sure,
+    looks: 2,
+    spanMs: 500,
+    withinMs: 500,
+    maxAgeMs: 500,
+    activeMaxAgeMs: 500,
+    liveness: 'active',
+  },
+  secondFactorMs: 0,
+  coolDownMs: 500,
+  spoofHoldMs: 500,
+  grantMs: 500,
+  faceBackoff: { failures: 2, firstMs: 1000, longestMs: 1000, forgetMs: 1000 },
+  guessBackoff: { failures: 2, firstMs: 500, longestMs: 500, forgetMs: 500 },
+};
+
+const FACE_AND_CODE: DoorRules = {
+  ...RULES,
+  modes: ['face+code'],
+  secondFactorMs: 500,
+  faceBackoff: { failures: 1, firstMs: 500, longestMs: 500, forgetMs: 500 },
+};
+
+function withSure(sure: Partial<DoorRules['sure']>): DoorRules {
+  return { ...RULES, sure: { ...RULES.sure, ...sure } };
+}
+
+const FACES: readonly Move[] = [
+  look('anna'),
+  look('anna', { camera: 'garden', track: 'g' }),
+  alive('live', { camera: 'garden', track: 'g' }),
+  alive('live'),
+  alive('not-live', { track: 'photo' }),
+];
+
+const DOORS: Readonly<Record<string, Pick<CheckOptions, 'rules' | 'moves'>>> = {
+  'a face alone': { rules: RULES, moves: [ADVANCE, ...FACES, ...FAULTS] },
+  'strangers between the looks': {
+    rules: RULES,
+    moves: [ADVANCE, look('anna'), look(null), alive('live'), ...FAULTS],
+  },
+  'a face alone, with spoofs in the same track': {
+    rules: RULES,
+    moves: [
+      ADVANCE,
+      look('anna'),
+      look('anna', { kind: 'spoof' }),
+      alive('live'),
+      alive('not-live'),
+      ...FAULTS,
+    ],
+  },
+  'a schedule and a clock that comes and goes': {
+    rules: RULES,
+    moves: [ADVANCE, CLOCK, look('carl'), look('zoe'), alive('live'), ...FAULTS],
+  },
+  'face and code': {
+    rules: { ...RULES, modes: ['face+code'] },
+    moves: [
+      ADVANCE,
+      look('anna'),
+      look('carl'),
+      alive('live'),
+      code('anna'),
+      code('anna', 'internet'),
+      ...FAULTS,
+    ],
+  },
+  'code, and a face beside it': {
+    rules: { ...RULES, modes: ['face', 'code'] },
+    moves: [ADVANCE, CLOCK, look('anna'), alive('live'), code('carl'), code(null), ...FAULTS],
+  },
+  'commands, where they may and where not': {
+    rules: { ...RULES, modes: ['code'], remoteUnlock: true },
+    moves: [
+      ADVANCE,
+      command(true),
+      command(false),
+      code('anna'),
+      code('zoe'),
+      code('anna', 'internet'),
+      ...FAULTS,
+    ],
+  },
+  'commands where they are off': {
+    rules: { ...RULES, modes: ['code'] },
+    moves: [ADVANCE, command(true), command(false), code('anna'), ...FAULTS],
+  },
+};
+
+for (const [name, options] of Object.entries(DOORS)) {
+  test(`no unlock without fresh, live, trusted evidence or a valid second path: ${name}`, (t) => {
+    const { violation, reached, transitions, unlocks } = check(options);
+    t.diagnostic(`${reached} states, ${transitions} transitions, ${unlocks} of them unlock`);
+    assert.deepEqual(violation, null);
+    assert.ok(unlocks > 0, 'a door that never opens shows nothing');
+  });
+}
+
+/** A policy with a defect, and the door at which it has to be noticed. */
+const MUTANTS: Readonly<Record<string, Partial<CheckOptions> & { door: string }>> = {
+  'one look is enough': { door: 'a face alone', policyRules: withSure({ looks: 1, spanMs: 0 }) },
+  'looks of one moment': { door: 'a face alone', policyRules: withSure({ spanMs: 0, looks: 1 }) },
+  'liveness is not asked for': { door: 'a face alone', policyRules: withSure({ liveness: 'off' }) },
+  'evidence never gets old': {
+    door: 'a face alone',
+    policyRules: withSure({ maxAgeMs: 5000, withinMs: 5000 }),
+  },
+  'liveness never gets old': { door: 'a face alone', policyRules: withSure({ activeMaxAgeMs: 5000 }) },
+  'every camera is trusted': {
+    door: 'a face alone',
+    policyRules: { ...RULES, trustedCameras: ['porch', 'garden'] },
+  },
+  'a spoof in view does not matter': { door: 'a face alone', policyRules: { ...RULES, spoofHoldMs: 0 } },
+  'no lock-out': {
+    door: 'a face alone',
+    policyRules: { ...RULES, faceBackoff: { ...RULES.faceBackoff, failures: 1000 } },
+  },
+  'no cool-down': { door: 'a face alone', policyRules: { ...RULES, coolDownMs: 0 } },
+  'a grant lives for ever': { door: 'a face alone', policyRules: { ...RULES, grantMs: 60_000 } },
+  'the lock is told before the row is written': {
+    door: 'a face alone',
+    step: (state, input, context) => {
+      const made = step(state, input, context);
+      const grant = made.effects.find((effect) => effect.kind === 'auditGrant');
+      if (grant === undefined) return made;
+      return { ...made, effects: [...made.effects, { kind: 'unlock', grant: grant.grant, pulseMs: 1 }] };
+    },
+  },
+  'a row that could not be written counts': {
+    door: 'a face alone',
+    step: (state, input, context) =>
+      step(state, input.kind === 'audited' ? { ...input, ok: true } : input, context),
+  },
+  'a person who is removed is still known': {
+    door: 'a face alone',
+    step: (state, input, context) =>
+      step(state, input.kind === 'personRemoved' ? { kind: 'tick' } : input, context),
+  },
+  'what was seen outlives a restart of vision': {
+    door: 'a face alone',
+    step: (state, input, context) => step(state, input.kind === 'forget' ? { kind: 'tick' } : input, context),
+  },
+  'a flat picture is forgiven': {
+    door: 'a face alone, with spoofs in the same track',
+    step: (state, input, context) =>
+      step(
+        {
+          ...state,
+          tracks: state.tracks.map((one) =>
+            one.active === 'not-live' ? { ...one, active: 'pending' } : one,
+          ),
+        },
+        input,
+        context,
+      ),
+  },
+  'the clock is always believed': {
+    door: 'a schedule and a clock that comes and goes',
+    step: (state, input, context) => step(state, input, { ...context, synchronised: true }),
+  },
+  'a code without a face': { door: 'face and code', policyRules: { ...FACE_AND_CODE, modes: ['code'] } },
+  'a face without a code': { door: 'face and code', policyRules: { ...FACE_AND_CODE, modes: ['face'] } },
+  'face and code far apart': {
+    door: 'face and code',
+    policyRules: { ...FACE_AND_CODE, secondFactorMs: 5000 },
+  },
+  'codes from anywhere': {
+    door: 'face and code',
+    policyRules: { ...FACE_AND_CODE, credentialSources: ['keypad', 'internet'] },
+  },
+  'commands need no authority': {
+    door: 'commands, where they may and where not',
+    step: (state, input, context) =>
+      step(state, input.kind === 'command' ? { ...input, authorised: true } : input, context),
+  },
+  'commands where they are off': {
+    door: 'commands where they are off',
+    policyRules: { ...RULES, modes: ['code'], remoteUnlock: true },
+  },
+};
+
+for (const [name, { door, ...mutation }] of Object.entries(MUTANTS)) {
+  test(`the checker notices: ${name}`, () => {
+    const original = DOORS[door];
+    assert.ok(original !== undefined);
+    const { violation } = check({ ...original, ...mutation });
+    assert.ok(violation !== null, 'this defect would go unnoticed');
+  });
+}
