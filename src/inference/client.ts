@@ -187,7 +187,11 @@ class SupervisedVision implements Vision {
       this.#crashed(running, reason);
     };
     const exited = new Promise<void>((resolve) => end.once('exit', () => resolve()));
-    end.once('error', (error: Error) => gone(error.message));
+    // Each message that cannot be sent is an error of its own; one that nobody hears would end the daemon.
+    end.on('error', (error: Error) => {
+      gone(error.message);
+      void kill(end, exited);
+    });
     end.once('exit', (code: number | null, signal?: string | null) =>
       gone(signal ? `signal ${signal}` : `exit code ${code}`),
     );
@@ -273,14 +277,15 @@ function forkWorker(workerUrl: URL): ChildProcess {
 }
 
 async function kill(end: Worker | ChildProcess, exited: Promise<void>): Promise<void> {
+  // A thread inside native code, or a process that waits for a device, ends when it comes back from there; nobody waits for that long.
+  const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
   if (end instanceof Worker) {
-    // A thread inside native code ends when it comes back from it; nobody waits for that long.
-    await Promise.race([end.terminate(), sleep(STOP_PATIENCE_MS, undefined, { ref: false })]);
+    await Promise.race([end.terminate(), patience]);
     return;
   }
-  if (end.exitCode === null && end.signalCode === null) end.kill('SIGKILL');
-  else return;
-  await exited;
+  if (end.exitCode !== null || end.signalCode !== null) return;
+  end.kill('SIGKILL');
+  await Promise.race([exited, patience]);
 }
 
 /**

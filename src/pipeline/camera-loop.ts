@@ -17,7 +17,7 @@ import type {
 } from './ports.js';
 import { type EmbeddedShot, type Moment, Shots } from './shots.js';
 import type { StageClock } from './stage-clock.js';
-import { type Track, Tracker, type TrackerOptions } from './tracker.js';
+import { type Identity, type Track, Tracker, type TrackerOptions } from './tracker.js';
 import type { Turns } from './turns.js';
 import { type CameraView, counts, watchedPixels } from './view.js';
 
@@ -177,29 +177,29 @@ export class CameraLoop {
       seen.filter((one) => one.confirmed),
       moment,
     );
-    const renamed = new Map<string, string>();
-    for (const one of shots)
-      await this.#place({ ...one, track: renamed.get(one.track) ?? one.track }, nowMs, renamed);
+    let left = shots;
+    for (let one = left[0]; one !== undefined; one = left[0]) {
+      const identity = await this.#place(one, nowMs);
+      left = left.slice(1);
+      // The other's shot of this frame shows the face that is now this track's.
+      if (identity?.kind === 'exchanged') left = exchanged(left, identity.track, identity.other);
+    }
   }
 
-  /** Whose shot it turned out to be. What two tracks that have changed places are called now is noted in `renamed`. */
-  async #place(one: EmbeddedShot, nowMs: number, renamed: Map<string, string>): Promise<void> {
+  /** Whose shot it turned out to be. */
+  async #place(one: EmbeddedShot, nowMs: number): Promise<Identity | undefined> {
     const identity = this.#tracker.identify(one.track, one.embedding, one.shot.quality.score);
-    if (identity === undefined) return;
-    if (identity.kind === 'exchanged') {
-      // The other's shot of this frame is of the face that is this track now; kept ones may be of either.
-      renamed.set(identity.track, identity.other).set(identity.other, identity.track);
-      this.#shots.forget(identity.other);
-      this.#shots.forget(identity.track);
-    }
+    if (identity === undefined) return undefined;
+    if (identity.kind === 'exchanged') this.#shots.forget(identity.other);
     if (identity.kind === 'doubtful') {
       this.#shots.doubted(identity.track, nowMs);
-      return;
+      return identity;
     }
     if (identity.kind === 'resumed') this.#shots.drop(identity.instead);
     if (identity.kind === 'replaced') await this.#end(identity.ended);
     this.#shots.done(identity.track, one.shot, nowMs);
     this.#parts.events.emit('sighted', this.#shots.sighting({ ...one, track: identity.track }, false));
+    return identity;
   }
 
   async #still(moment: Moment): Promise<void> {
@@ -261,6 +261,12 @@ export class CameraLoop {
     this.#said = now;
     events.emit('cameraChanged', this.stats());
   }
+}
+
+/** Shots of two tracks that have changed places, by the names that the tracks have now. */
+function exchanged(shots: readonly EmbeddedShot[], a: string, b: string): EmbeddedShot[] {
+  const nameOf = (track: string): string => (track === a ? b : track === b ? a : track);
+  return shots.map((one) => ({ ...one, track: nameOf(one.track) }));
 }
 
 function newGate(view: CameraView): MotionGate {

@@ -7,6 +7,7 @@ import { TypedEvents } from '../../src/lib/events.js';
 import { CameraLoop, type CameraLoopParts } from '../../src/pipeline/camera-loop.js';
 import type { FrameSource, Sighting, VisionEvents } from '../../src/pipeline/ports.js';
 import { StageClock } from '../../src/pipeline/stage-clock.js';
+import { Tracker } from '../../src/pipeline/tracker.js';
 import { Turns } from '../../src/pipeline/turns.js';
 
 const IMAGE = createImage(320, 240, 'bgr24');
@@ -123,6 +124,70 @@ test('faces of one frame share a run, and each picture that stands for itself is
     seen.map((one) => one.track),
   );
   assert.equal(new Set(ended).size, 4);
+});
+
+test('a track whose last shot comes to nothing ends all the same', async () => {
+  // Two faces, both too small for a shot at once and gone before the time to wait for a better one is over.
+  const failing = {
+    model: 'm',
+    space: 's',
+    embed: async (): Promise<never> => {
+      throw new Error('the network stumbled');
+    },
+  };
+  const { run, ended, failures, loop } = loopOver(
+    [0, 70, 140, 3000],
+    (index) => (index < 3 ? [face(40), { ...face(40), box: { x: 220, y: 60, width: 40, height: 40 } }] : []),
+    { embedder: failing },
+  );
+  await run();
+  assert.equal(failures.length, 2);
+  assert.equal(loop.stats().failed, 2);
+  assert.equal(ended.length, 2);
+});
+
+test('two who were mixed up are put right once, though both are looked at in the same frame', async () => {
+  const [left, right] = [face(), { ...face(), box: { x: 220, y: 60, width: 80, height: 80 } }];
+  // From 1 s on each stands where the other was.
+  const crossed = (index: number): boolean => index >= 10;
+  let now = 0;
+  const embedder = {
+    model: 'm',
+    space: 's',
+    embed: async (faces: readonly AlignedFace[]) =>
+      faces.map((one) => ({
+        space: 's',
+        vector: one.face.box.x > 200 === crossed(now) ? Float32Array.of(1, 0) : Float32Array.of(0, 1),
+      })),
+  };
+  const { run, seen } = loopOver(
+    every(100, 3000),
+    (index) => {
+      now = index;
+      return [left, right];
+    },
+    { embedder },
+  );
+  const exchanges: string[] = [];
+  const identify = Tracker.prototype.identify;
+  Tracker.prototype.identify = function (id, embedding, weight) {
+    const identity = identify.call(this, id, embedding, weight);
+    if (identity?.kind === 'exchanged') exchanges.push(identity.track);
+    return identity;
+  };
+  try {
+    await run();
+  } finally {
+    Tracker.prototype.identify = identify;
+  }
+  assert.equal(exchanges.length, 1);
+  const owners = new Map<string, number>();
+  for (const { track, embedding } of seen) {
+    const first = embedding?.vector[0] ?? -1;
+    assert.equal(owners.get(track) ?? first, first);
+    owners.set(track, first);
+  }
+  assert.equal(owners.size, 2);
 });
 
 test('a clip that begins anew has new tracks', async () => {

@@ -271,3 +271,15 @@ test('what is remembered is bounded, and what is forgotten early is counted', ()
   assert.equal(stats.visits, 256);
   assert.ok(stats.forgotten >= 744);
 });
+
+test('who was in view when forgotten early is announced when coming again', () => {
+  const { look, said } = desk();
+  look({ track: 'lost', at: 0, match: match(ANNA, 0.9) });
+  for (let index = 0; index < 256; index++) {
+    // Looks too few to say anything about.
+    look({ track: `t${index}`, at: index, axis: 1 + (index % 7), match: null });
+  }
+  assert.equal(said.length, 1);
+  look({ track: 'again', at: 60_000, match: match(ANNA, 0.9) });
+  assert.equal(said.length, 2);
+});

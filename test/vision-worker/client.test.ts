@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { withoutSecrets } from '../../src/inference/environment.js';
 import type { VisionEvents } from '../../src/pipeline/ports.js';
@@ -111,3 +112,28 @@ test('a child sees no secrets', () => {
   };
   assert.deepEqual(withoutSecrets(env), { PATH: '/bin', LC_ALL: 'C', FACED_MODELS_DIR: '/models' });
 });
+
+test('several messages to a process that has just died cost the daemon nothing', async (t) => {
+  const vision = await fakeVision(t, `calls.analyse = (id) => answer(id, { faces: [] });`, {
+    isolation: 'process',
+    pausesMs: [0],
+  });
+  const before = new Set(children());
+  await vision.start(AbortSignal.timeout(10_000));
+  const pid = children().find((one) => !before.has(one));
+  assert.ok(pid !== undefined);
+  process.kill(pid, 'SIGKILL');
+  // Its end is not known here before the event loop turns: until then nothing but the sending can fail.
+  while (isAlive(pid));
+  const answers = await Promise.all(Array.from({ length: 4 }, () => vision.analyse(new Uint8Array(1024))));
+  assert.equal(answers.length, 4);
+});
+
+/** Not a zombie yet. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
