@@ -144,6 +144,7 @@ async function build(
       link.notify();
       options.onEvent(event);
     },
+    onRecovered: () => link.notify(),
     onLook: (sighting, match) => {
       if (config.mqtt.attempts)
         link.attempt(attemptOf({ sighting, match, policy: keeper.policy(), device: config.device }));

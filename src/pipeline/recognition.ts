@@ -16,6 +16,8 @@ export interface RecognitionOptions {
   readonly messages: (event: RecognitionEvent) => readonly { topic: string; payload: string }[];
   /** After the event is on disk, or, while the disk takes nothing, when it was decided. */
   readonly onEvent: (event: RecognitionEvent) => void;
+  /** After the disk took events that had waited: the outbox holds messages that no {@link onEvent} will tell of. */
+  readonly onRecovered?: () => void;
   /** Every look that was judged, whatever came of it. */
   readonly onLook?: (sighting: Sighting, match: Match | null) => void;
 }
@@ -23,7 +25,8 @@ export interface RecognitionOptions {
 type Input =
   | { readonly kind: 'sighted'; readonly sighting: Sighting }
   | { readonly kind: 'ended'; readonly track: VisionEvents['trackEnded'] }
-  | { readonly kind: 'all-ended' };
+  | { readonly kind: 'all-ended' }
+  | { readonly kind: 'retry' };
 
 /** Looks that wait for the store: more than any camera sends in a second; beyond it the oldest is dropped. */
 const MAX_WAITING = 256;
@@ -64,10 +67,11 @@ export class Recognition {
     while (this.#running !== null) await this.#running;
   }
 
-  /** Tries again what the disk did not take; called now and then. */
+  /** Tries again what the disk did not take; called now and then. In the queue, so that nothing is recorded beside it. */
   async retry(): Promise<void> {
     await this.settled();
-    if (this.#unrecorded.length > 0) await this.#record([]);
+    if (this.#unrecorded.length > 0) this.#push({ kind: 'retry' });
+    await this.settled();
   }
 
   #push(input: Input): void {
@@ -84,7 +88,7 @@ export class Recognition {
     for (let input = this.#waiting.shift(); input !== undefined; input = this.#waiting.shift()) {
       try {
         const judged = await this.#judge(input);
-        if (judged.length > 0)
+        if (judged.length > 0 || input.kind === 'retry')
           await this.#record(judged.map((one) => buildEvent(one, this.#options.context)));
       } catch (error) {
         this.#options.log.error({ error: String(error) }, 'a look at a face could not be judged');
@@ -97,6 +101,7 @@ export class Recognition {
   async #judge(input: Input): Promise<Judged[]> {
     const { presence, store, onLook } = this.#options;
     await this.#options.ready;
+    if (input.kind === 'retry') return [];
     if (input.kind === 'all-ended') return presence.endAll();
     if (input.kind === 'ended') return asList(presence.trackEnded(input.track));
     const { sighting } = input;
@@ -108,7 +113,8 @@ export class Recognition {
 
   /** In order: what waited before comes first, so that the outbox keeps the order of decisions. */
   async #record(events: readonly RecognitionEvent[]): Promise<void> {
-    const { store, messages, onEvent, log } = this.#options;
+    const { store, messages, onEvent, onRecovered, log } = this.#options;
+    const before = this.#unrecorded.length;
     const waiting = [...this.#unrecorded, ...events];
     let recorded = 0;
     try {
@@ -116,15 +122,16 @@ export class Recognition {
         await store.recordEvent(event, messages(event));
         recorded++;
       }
-      if (this.#unrecorded.length > 0) log.info({ events: recorded }, 'the database takes events again');
+      if (before > 0) log.info({ events: recorded }, 'the database takes events again');
       this.#unrecorded = [];
     } catch (error) {
-      if (this.#unrecorded.length === 0)
+      if (before === 0)
         log.error({ error: String(error) }, 'events wait in memory: the database does not take them');
       const left = waiting.slice(recorded);
       this.#dropped += Math.max(0, left.length - MAX_UNRECORDED);
       this.#unrecorded = left.slice(-MAX_UNRECORDED);
     }
+    if (before > 0 && recorded > 0) onRecovered?.();
     for (const event of events) onEvent(event);
   }
 }
