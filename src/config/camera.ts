@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import { Type } from '@sinclair/typebox';
 import { type About, decimal, oneOf, wholeNumber, yesOrNo } from './setting.js';
 
 const fraction = () => Type.Number({ minimum: 0, maximum: 1 });

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { cameras } from './camera.js';
 import { gallery } from './gallery.js';
 import { http } from './http.js';

@@ -1,4 +1,4 @@
-import Type, { type TProperties } from 'typebox';
+import { type TProperties, Type } from '@sinclair/typebox';
 
 /**
  * What stands beside every setting: what it does, what holds when nothing is said, and whether the daemon must be

@@ -2,8 +2,9 @@
  * The form of a model card and its check. Apart from card.ts because schema and validator take half a second of a
  * small board and 20 MB: they are loaded where a user's own card is read, not in every vision worker.
  */
+
+import { type Static, Type } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
-import Type, { type Static } from 'typebox';
 import { invalidCard } from './card.js';
 
 const closed = { additionalProperties: false };

@@ -1,5 +1,5 @@
 /** Every topic with its guarantees, its schema and an example: what docs/mqtt.md is made of. */
-import type { TSchema } from 'typebox';
+import type { TSchema } from '@sinclair/typebox';
 import type { RecognitionEvent } from '../domain/event.js';
 import * as schemas from './schemas.js';
 import { SUFFIXES } from './topics.js';

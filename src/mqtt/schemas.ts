@@ -2,13 +2,16 @@
  * The form of every payload, as JSON Schema (draft 7). docs/mqtt.md is generated from these and from the catalogue
  * beside them, and the tests check what is published against them.
  */
-import Type, { type Static, type TSchema } from 'typebox';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { DecisionKind } from '../domain/decision.js';
 import type { RecognitionEvent } from '../domain/event.js';
 
 const describe = (description: string) => ({ description });
 const nullable = <Schema extends TSchema>(schema: Schema, description: string) =>
   Type.Union([schema, Type.Null()], { description });
+
+const OneOf = <const Value extends string>(values: readonly Value[], options: { description: string }) =>
+  Type.Unsafe<Value>({ enum: [...values], ...options });
 
 const Version = Type.Literal(
   1,
@@ -51,7 +54,7 @@ const judged = {
   track: Type.String(
     describe('One person in view over many frames; the same for everything said about them.'),
   ),
-  decision: Type.Enum(DECISIONS, describe('What faced says. Only `known` names a person.')),
+  decision: OneOf(DECISIONS, describe('What faced says. Only `known` names a person.')),
   person: nullable(Person, 'Who it is; null unless the decision is `known`.'),
   similarity: Cosine('Cosine to the nearest person; null when there was nobody to compare with.'),
   runnerUp: Cosine('Cosine to the nearest other person; null when there is none.'),
@@ -71,7 +74,7 @@ const judged = {
   quality: Quality,
 };
 
-export const StatusSchema = Type.Enum(
+export const StatusSchema = OneOf(
   ['online', 'offline'],
   describe('Plain text, no JSON. `offline` is also the Will: the broker says it when faced is gone.'),
 );
@@ -104,7 +107,7 @@ export const HealthSchema = Type.Object({
   device: Device,
   version: Type.String(describe('Version of faced.')),
   uptimeS: Type.Number({ minimum: 0, description: 'Seconds since the daemon started.' }),
-  state: Type.Enum(['ok', 'degraded'], describe('`degraded` when there is at least one problem.')),
+  state: OneOf(['ok', 'degraded'], describe('`degraded` when there is at least one problem.')),
   problems: Type.Array(
     Type.Object({
       code: Type.String(describe('Stable error code.')),
@@ -115,7 +118,7 @@ export const HealthSchema = Type.Object({
   cameras: Type.Array(
     Type.Object({
       camera: Camera,
-      state: Type.Enum(['opening', 'open', 'waiting', 'ended', 'stopped'], describe('State of the source.')),
+      state: OneOf(['opening', 'open', 'waiting', 'ended', 'stopped'], describe('State of the source.')),
       received: Count('Frames that the device delivered.'),
       dropped: Count('Frames that a newer one replaced before anybody looked.'),
       reopened: Count('How often the source had to be opened again.'),
@@ -174,7 +177,7 @@ export const LockSetSchema = Type.Object(
     exp: Type.Number(
       describe('Seconds since 1970 after which the command is void; at most 30 seconds ahead.'),
     ),
-    action: Type.Enum(['lock', 'unlock'], describe('What the door shall do.')),
+    action: OneOf(['lock', 'unlock'], describe('What the door shall do.')),
     door: Type.Optional(DoorId('Which door; may be left out when there is one.')),
     hmac: Type.Optional(
       Type.String({
@@ -219,7 +222,7 @@ export const LockResultSchema = Type.Union([
     id: Type.String(describe('Id of the command.')),
     ok: Type.Literal(true, describe('The command was carried out.')),
     door: DoorId('Which door.'),
-    action: Type.Enum(['lock', 'unlock'], describe('What was done.')),
+    action: OneOf(['lock', 'unlock'], describe('What was done.')),
   }),
   Type.Object({
     id: Type.String(describe('Id of the command.')),
@@ -234,7 +237,7 @@ export const LockStateSchema = Type.Object({
   doors: Type.Record(
     Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,31}$' }),
     Type.Object({
-      state: Type.Enum(
+      state: OneOf(
         ['locked', 'unlocked', 'jammed', 'open too long'],
         describe('What is known of lock and door.'),
       ),
@@ -260,7 +263,7 @@ export const LockEventSchema = Type.Object({
   id: Ulid('Id of the event'),
   time: Time('When it happened'),
   door: DoorId('Which door.'),
-  event: Type.Enum(DOOR_EVENTS, describe('What happened.')),
+  event: OneOf(DOOR_EVENTS, describe('What happened.')),
   person: nullable(Type.String(), 'Id of the person, never the name; null when there is none.'),
   reason: nullable(Type.String(), 'Why it was denied; null when it was not.'),
   path: nullable(Type.String(), 'What opened: `face`, `face+code`, `code`, `badge`, `qr`, `command`.'),
