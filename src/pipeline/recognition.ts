@@ -76,8 +76,7 @@ export class Recognition {
 
   #push(input: Input): void {
     if (this.#waiting.length >= MAX_WAITING) {
-      const oldest = this.#waiting.findIndex((one) => one.kind === 'sighted' && !one.sighting.final);
-      this.#waiting.splice(Math.max(oldest, 0), 1);
+      this.#waiting.splice(leastMissed(this.#waiting), 1);
       this.#dropped++;
     }
     this.#waiting.push(input);
@@ -134,6 +133,13 @@ export class Recognition {
     if (before > 0 && recorded > 0) onRecovered?.();
     for (const event of events) onEvent(event);
   }
+}
+
+/** The oldest look that others follow, else the oldest look: without its end a track would count as in view for ever. */
+function leastMissed(inputs: readonly Input[]): number {
+  const passing = inputs.findIndex((one) => one.kind === 'sighted' && !one.sighting.final);
+  const look = passing >= 0 ? passing : inputs.findIndex((one) => one.kind === 'sighted');
+  return Math.max(look, 0);
 }
 
 function asList(judged: Judged | null): Judged[] {

@@ -1,103 +1,63 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FacedError } from '../../src/domain/errors.js';
 import type { RecognitionEvent } from '../../src/domain/event.js';
 import { silentLogger } from '../../src/lib/log.js';
 import type { Sighting } from '../../src/pipeline/ports.js';
 import { Presence } from '../../src/pipeline/presence.js';
 import { Recognition } from '../../src/pipeline/recognition.js';
 
-/** A still is decided by itself, so that each gives one event. */
-function still(track: string): Sighting {
+const ANNA = { id: '01A', name: 'Anna' };
+
+function sighting(track: string, at: number, final = false): Sighting {
   return {
     camera: 'door',
     track,
-    capturedAt: { monotonicMs: 0, wallMs: 0 },
+    capturedAt: { monotonicMs: at, wallMs: at },
     box: [100, 100, 60, 60],
     frame: [640, 480],
     quality: { size: 60, sharpness: 90, yaw: 0, pitch: 0, roll: 0, brightness: 120, score: 0.8 },
-    embedding: null,
-    poor: 'too-blurred',
+    embedding: final ? null : { space: 'test', vector: Float32Array.of(1, 0) },
+    poor: final ? 'too-small' : null,
     liveness: null,
-    final: true,
-    still: true,
+    final,
   };
 }
 
-/** A disk that can be filled, and that answers when it is told to. */
-function disk() {
-  const recorded: string[] = [];
-  let held: (() => void)[] | null = null;
-  return {
-    recorded,
-    full: false,
-    hold(): void {
-      held = [];
-    },
-    release(): void {
-      const waiting = held ?? [];
-      held = null;
-      for (const one of waiting) one();
-    },
-    async recordEvent(event: RecognitionEvent): Promise<void> {
-      await new Promise<void>((resolve) => {
-        if (held === null) resolve();
-        else held.push(resolve);
-      });
-      if (this.full) throw new FacedError('gallery.disk-full', 'full');
-      recorded.push(event.track);
-    },
-    search: async () => [],
-  };
-}
-
-function recogniser(store: ReturnType<typeof disk>) {
-  const told: string[] = [];
-  let recovered = 0;
+test('a store that stands still costs looks, never the end of a track: who comes again is announced again', async () => {
+  let goOn: () => void = () => {};
+  let held: Promise<void> = Promise.resolve();
+  const events: RecognitionEvent[] = [];
   const recognition = new Recognition({
     presence: new Presence({ policy: () => ({ threshold: 0.4, margin: 0.05, livenessMinimum: null }) }),
-    store,
+    store: {
+      search: async (wanted) => {
+        await held;
+        return wanted.map(() => ({ person: ANNA, similarity: 0.9, runnerUp: null }));
+      },
+      recordEvent: async () => {},
+    },
     ready: Promise.resolve(),
-    context: { device: 'test', model: 'test' },
+    context: { device: 'd', model: 'm' },
     log: silentLogger,
     messages: () => [],
-    onEvent: (event) => told.push(event.track),
-    onRecovered: () => recovered++,
+    onEvent: (event) => events.push(event),
   });
-  return { recognition, told, recovered: () => recovered };
-}
-
-test('what a full disk did not take is recorded later, in order, and the outbox is told of it', async () => {
-  const store = disk();
-  const { recognition, told, recovered } = recogniser(store);
-  store.full = true;
-  recognition.sighted(still('a'));
-  recognition.sighted(still('b'));
+  recognition.sighted(sighting('first', 0));
   await recognition.settled();
-  assert.equal(recognition.stats().unrecorded, 2);
-  await recognition.retry();
-  assert.equal(recovered(), 0);
-  store.full = false;
-  await recognition.retry();
-  assert.deepEqual(store.recorded, ['a', 'b']);
-  assert.deepEqual(told, ['a', 'b'], 'each is printed once');
-  assert.equal(recovered(), 1, 'nothing else would send what waits in the outbox');
-  assert.equal(recognition.stats().unrecorded, 0);
-});
-
-test('second tries never run beside each other, nor beside what is decided meanwhile', async () => {
-  const store = disk();
-  const { recognition } = recogniser(store);
-  store.full = true;
-  recognition.sighted(still('a'));
+  held = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  recognition.sighted(sighting('first', 100));
+  recognition.trackEnded({ camera: 'door', track: 'first', lastSeenMs: 100 });
+  // The last looks at others fill the queue.
+  for (let index = 0; index < 200; index++) {
+    recognition.sighted({ ...sighting(`p${index}`, 200, true), camera: 'yard' });
+    recognition.trackEnded({ camera: 'yard', track: `p${index}`, lastSeenMs: 200 });
+  }
+  assert.ok(recognition.stats().dropped > 0);
+  goOn();
   await recognition.settled();
-  store.full = false;
-  store.hold();
-  const tries = [recognition.retry(), recognition.retry()];
-  recognition.sighted(still('b'));
-  await new Promise((resolve) => setImmediate(resolve));
-  store.release();
-  await Promise.all(tries);
+  recognition.sighted(sighting('again', 60_000));
   await recognition.settled();
-  assert.deepEqual(store.recorded, ['a', 'b']);
+  assert.equal(events.filter(({ decision }) => decision === 'known').length, 2);
 });
