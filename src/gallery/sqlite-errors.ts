@@ -35,7 +35,8 @@ function errorName(thrown: unknown): string {
 
 function codeOf(thrown: unknown, directory: string): MappedCode | undefined {
   const name = errorName(thrown);
-  if (/^SQLITE_FULL|^ENOSPC|^EDQUOT/.test(name)) return 'gallery.disk-full';
+  // SHMSIZE: the shared memory of the log could not be made longer, which is posix_fallocate saying ENOSPC.
+  if (/^SQLITE_FULL|^SQLITE_IOERR_SHMSIZE|^ENOSPC|^EDQUOT/.test(name)) return 'gallery.disk-full';
   if (/^SQLITE_READONLY|^SQLITE_PERM|^EROFS|^EACCES|^EPERM/.test(name)) return 'gallery.read-only';
   if (/^SQLITE_(BUSY|LOCKED)/.test(name)) return 'gallery.locked';
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(name)) return 'gallery.corrupt';

@@ -135,6 +135,7 @@ test('what SQLite and the file system say becomes a code of ours with something 
   };
   const expected = {
     SQLITE_FULL: 'gallery.disk-full',
+    SQLITE_IOERR_SHMSIZE: 'gallery.disk-full',
     SQLITE_READONLY_DBMOVED: 'gallery.read-only',
     SQLITE_BUSY_SNAPSHOT: 'gallery.locked',
     SQLITE_CORRUPT_VTAB: 'gallery.corrupt',
