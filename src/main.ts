@@ -57,7 +57,8 @@ async function dispatch({
       { commands: COMMANDS.map(({ name, synopsis, summary }) => ({ name, synopsis, summary })) },
       help(about),
     );
-    return rest.length === 0 && flags.size === 0 ? 2 : 0;
+    const asked = rest.length > 0 || flags.has('--help') || flags.has('-h');
+    return asked ? 0 : 2;
   }
   if (found === undefined) {
     throw new FacedError('usage.invalid', `there is no command "${rest[0]}"`, {

@@ -126,6 +126,8 @@ test('wrong use is 2, failure is 1, and both say what to do', async (t) => {
   await writeFile(broken, 'no picture');
   const cases: [string[], number, RegExp][] = [
     [['dance'], 2, /there is no command "dance"/],
+    [[], 2, /enroll/],
+    [['--json'], 2, /"commands"/],
     [['enroll', 'Ada'], 2, /enroll takes a NAME/],
     [['run', '--sauce', 'demo'], 2, /sauce/],
     [['people', 'list', '--config', join(dir, 'none.yaml')], 1, /config\.unreadable/],
