@@ -10,6 +10,9 @@ export interface FeederOptions {
   readonly stretchDark?: boolean;
 }
 
+/** Pixels. A part that reaches beyond the picture is copied with grey around it; of a large picture that would be hundreds of megabytes. */
+const MAX_CUT = 4_000_000;
+
 /** Takes a part of a picture to the size of a network's input and writes it there; its buffers are made once. */
 export class PictureFeeder {
   readonly width: number;
@@ -28,6 +31,15 @@ export class PictureFeeder {
 
   /** `view` in picture pixels; what lies outside the picture is grey. `offset` in elements of `target`. */
   feed(image: Image, view: Box, target: Float32Array, offset = 0): void {
+    const sticksOut =
+      view.x < 0 || view.y < 0 || view.x + view.width > image.width || view.y + view.height > image.height;
+    if (sticksOut && view.width * view.height > MAX_CUT) {
+      const small = shrunk(image, Math.sqrt(MAX_CUT / 2 / (view.width * view.height)));
+      const [x, y] = [small.width / image.width, small.height / image.height];
+      const seen = { x: view.x * x, y: view.y * y, width: view.width * x, height: view.height * y };
+      this.feed(small, seen, target, offset);
+      return;
+    }
     const stage = this.#stage(image.format);
     // Averaging pays off when several source pixels fall on one; between two sizes that are near it only blurs.
     const shrink = Math.min(view.width / this.width, view.height / this.height);
@@ -50,4 +62,11 @@ export class PictureFeeder {
     this.#stages.set(format, made);
     return made;
   }
+}
+
+function shrunk(image: Image, scale: number): Image {
+  const side = (length: number): number => Math.max(1, Math.round(length * scale));
+  const small = createImage(side(image.width), side(image.height), image.format);
+  resizeInto(image, small, { interpolation: 'area' });
+  return small;
 }
