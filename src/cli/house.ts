@@ -34,8 +34,15 @@ export async function withHouseAt<Result>(
       const house = Object.fromEntries(
         SERVICE_METHODS.map((name) => [name, (argument: unknown) => remote.call(name, argument)]),
       );
+      // A signal ends what waits for the daemon's answer; what the daemon has begun it finishes.
+      const giveUp = () => remote.close();
+      io.signal.addEventListener('abort', giveUp, { once: true });
+      if (io.signal.aborted) giveUp();
       // Each method takes one argument and answers a promise, here and there.
-      return use(house as unknown as House).finally(() => remote.close());
+      return use(house as unknown as House).finally(() => {
+        io.signal.removeEventListener('abort', giveUp);
+        remote.close();
+      });
     }
     try {
       return await locally(io, found, use);
