@@ -11,7 +11,7 @@ import {
   promiseSettings,
 } from './assemble.js';
 import { type Config, changesNeedingRestart } from './config/index.js';
-import type { FacedError } from './domain/errors.js';
+import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
 import type { Logger } from './lib/log.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
@@ -43,7 +43,7 @@ export interface Daemon {
   /** Resolves when every source (file, folder, demo) has ended and all that they showed is decided; never with a live camera. */
   readonly finished: Promise<void>;
   readonly service: FacedService;
-  /** True once the broker has acknowledged every event; false after the limit. */
+  /** True once the broker has acknowledged every event; false after the limit. Rejects when the disk does not take them all. */
   drained(limitMs: number): Promise<boolean>;
   /** Takes over what needs no restart; answers the settings that do. */
   reload(config: Config): Promise<string[]>;
@@ -169,7 +169,11 @@ async function build(
     await vision.stop();
     recognition.allTracksEnded();
     await recognition.settled();
+    await recognition.retry();
     await link.drained(STOP_DRAIN_MS);
+    const { unrecorded } = recognition.stats();
+    if (unrecorded > 0)
+      log.error({ events: unrecorded }, 'events are lost: the database did not take them until the end');
   });
   await Promise.all([ready.then(() => link.start(signal)), vision.start(signal)]);
   sayGallery();
@@ -191,7 +195,15 @@ async function build(
   return {
     finished,
     service,
-    drained: (limitMs) => link.drained(limitMs),
+    drained: async (limitMs) => {
+      await recognition.retry();
+      const { unrecorded } = recognition.stats();
+      if (unrecorded > 0)
+        throw new FacedError('gallery.disk-full', `the database did not take ${unrecorded} events`, {
+          fix: 'free some space on the disk that holds the state directory',
+        });
+      return link.drained(limitMs);
+    },
     reload: async (next) => {
       const needRestart = changesNeedingRestart(config, next);
       await notifier.reloading();
@@ -221,7 +233,10 @@ function wire({ vision, recognition, health, onBeat }: Wiring): Promise<void> {
   vision.on('cameraChanged', (camera) => health.camera(camera));
   vision.on('beat', (beat) => {
     health.beat(beat);
-    void recognition.retry().then(onBeat);
+    recognition
+      .retry()
+      .then(onBeat)
+      .catch((error: unknown) => log.error({ error: String(error) }, 'the state of health could not be told'));
   });
   return new Promise((resolve) => {
     vision.on('sourcesEnded', () => void recognition.settled().then(resolve));
