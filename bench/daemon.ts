@@ -12,7 +12,7 @@ import { createImage, decode, resizeInto, VideoWriter } from '../src/image/index
 import { processMemory } from '../src/system/memory.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const PEOPLE = 20;
+const PEOPLE = 12;
 const FPS = 15;
 const FRAMES_EACH = 30;
 const GAP = 15;

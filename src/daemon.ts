@@ -163,6 +163,7 @@ async function build(
     vision,
     recognition,
     health,
+    log,
     onBeat: async () => link.health(await health.report()),
   });
   stops.push(async () => {
@@ -223,10 +224,11 @@ interface Wiring {
   readonly recognition: Recognition;
   readonly health: Health;
   readonly onBeat: () => Promise<void>;
+  readonly log: Logger;
 }
 
 /** The vision worker's words to those whom they concern. Resolves when the sources have ended and all is decided. */
-function wire({ vision, recognition, health, onBeat }: Wiring): Promise<void> {
+function wire({ vision, recognition, health, onBeat, log }: Wiring): Promise<void> {
   vision.on('sighted', (sighting) => recognition.sighted(sighting));
   vision.on('trackEnded', (track) => recognition.trackEnded(track));
   vision.on('restarted', () => recognition.allTracksEnded());
@@ -236,7 +238,9 @@ function wire({ vision, recognition, health, onBeat }: Wiring): Promise<void> {
     recognition
       .retry()
       .then(onBeat)
-      .catch((error: unknown) => log.error({ error: String(error) }, 'the state of health could not be told'));
+      .catch((error: unknown) =>
+        log.error({ error: String(error) }, 'the state of health could not be told'),
+      );
   });
   return new Promise((resolve) => {
     vision.on('sourcesEnded', () => void recognition.settled().then(resolve));

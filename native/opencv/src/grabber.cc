@@ -93,11 +93,12 @@ void Grabber::grabAll(cv::VideoCapture& capture) {
   double seq = 0;
   while (!stopping_) {
     if (!capture.grab()) return finish(GrabberState::ended, "");
+    // A clip at its own pace stands for a camera: its frame is captured when its time has come, not when it was read.
+    if (settings_.paced && !waitForPace(capture)) return;
     frame.monotonicMs = clockMs(CLOCK_MONOTONIC);
     frame.wallMs = clockMs(CLOCK_REALTIME);
     frame.seq = ++seq;
     if (settings_.everyFrame) frame.mediaMs = capture.get(cv::CAP_PROP_POS_MSEC);
-    if (settings_.paced && !waitForPace(capture)) return;
     if (!isDue(frame.monotonicMs)) {
       const std::lock_guard<std::mutex> hold(lock_);
       received_++;
