@@ -126,7 +126,11 @@ async function build(
   };
 
   // The models take longest to load, so the vision worker starts beside the gallery; what it sees meanwhile waits.
-  const ready = store.start(signal).then(() => keeper.refresh());
+  const ready = store.start(signal).then(async () => {
+    await keeper.refresh();
+    // Whoever cannot keep the promise does not begin to decide.
+    keeper.policy();
+  });
   const context = { device: config.device, model: card.id };
   const { renewAfter } = config.recognition;
   const recognition = new Recognition({
@@ -209,7 +213,7 @@ async function build(
       const needRestart = changesNeedingRestart(config, next);
       await notifier.reloading();
       try {
-        await keeper.refresh(promiseSettings(next));
+        await keeper.change(promiseSettings(next));
         config = { ...config, recognition: next.recognition, liveness: next.liveness };
       } finally {
         await notifier.ready();

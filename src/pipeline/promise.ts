@@ -1,5 +1,6 @@
 import type { Decision } from '../domain/decision.js';
 import type { EmbeddingSpace } from '../domain/embedding.js';
+import { FacedError } from '../domain/errors.js';
 import type { Match } from '../domain/person.js';
 import { type DecisionPolicy, decide } from './decide.js';
 import type { AnalysedFace, GalleryCounts, Store } from './ports.js';
@@ -29,15 +30,17 @@ export class PromiseKeeper implements Judge {
   readonly #options: PromiseOptions;
   #settings: PromiseSettings;
   #counts: GalleryCounts = { version: 0, people: 0, samples: 0, otherSpaces: 0 };
-  #policy: DecisionPolicy | undefined;
+  /** An error when the promise cannot be kept for this gallery: then nothing is decided, and people can still be removed. */
+  #policy: DecisionPolicy | FacedError | undefined;
 
   constructor(options: PromiseOptions) {
     this.#options = options;
     this.#settings = options.settings;
   }
 
-  /** What a decision is held to now. Valid after the first {@link refresh}. */
+  /** What a decision is held to now. Valid after the first {@link refresh}; throws promise.unmeasured when the promise cannot be kept. */
   policy(): DecisionPolicy {
+    if (this.#policy instanceof FacedError) throw this.#policy;
     if (this.#policy === undefined) throw new Error('the promise was not refreshed before its first use');
     return this.#policy;
   }
@@ -53,10 +56,22 @@ export class PromiseKeeper implements Judge {
     );
   }
 
-  async refresh(settings: PromiseSettings = this.#settings): Promise<void> {
+  async refresh(): Promise<void> {
     const counts = await this.#options.store.counts(this.#options.space);
-    const { margin, livenessMinimum } = settings;
-    this.#policy = { threshold: this.#threshold(counts, settings), margin, livenessMinimum };
+    this.#counts = counts;
+    try {
+      this.#policy = this.#policyFor(counts, this.#settings);
+    } catch (thrown) {
+      const error = FacedError.from(thrown);
+      if (error.code !== 'promise.unmeasured') throw error;
+      this.#policy = error;
+    }
+  }
+
+  /** Takes another promise; throws promise.unmeasured, and keeps the one before, when it cannot be kept. */
+  async change(settings: PromiseSettings): Promise<void> {
+    const counts = await this.#options.store.counts(this.#options.space);
+    this.#policy = this.#policyFor(counts, settings);
     this.#settings = settings;
     this.#counts = counts;
   }
@@ -64,6 +79,11 @@ export class PromiseKeeper implements Judge {
   async allow(more: { people: number; samples: number }): Promise<void> {
     const { people, samples } = await this.#options.store.counts(this.#options.space);
     this.#threshold({ people: people + more.people, samples: samples + more.samples }, this.#settings);
+  }
+
+  #policyFor(counts: GalleryCounts, settings: PromiseSettings): DecisionPolicy {
+    const { margin, livenessMinimum } = settings;
+    return { threshold: this.#threshold(counts, settings), margin, livenessMinimum };
   }
 
   #threshold(

@@ -38,7 +38,7 @@ export interface IdentifiedFace {
 /** How a single look at a face is judged, given what the gallery says; it follows the gallery's size. */
 export interface Judge {
   judge(face: AnalysedFace, match: Match | null): Decision;
-  /** To be called after every change of people or samples. Rejects with promise.unmeasured when the promise cannot be kept. */
+  /** To be called after every change of people or samples. */
   refresh(): Promise<void>;
   /** Rejects with promise.unmeasured when the promise could not be kept with so many more people and samples. */
   allow(more: { people: number; samples: number }): Promise<void>;
