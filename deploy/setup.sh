@@ -80,10 +80,11 @@ native_addon() {
   local stamp=native/opencv/build/.faced-stamp key
   key="$(hash_of native) $node_abi $(dpkg-query -W -f='${Version}' libopencv-core-dev)"
   if stamped $stamp "$key"; then
-    skip "OpenCV addon"
+    skip "OpenCV addon, lock holder"
     return
   fi
-  step "OpenCV addon"
+  step "OpenCV addon, lock holder"
+  make --silent -C native/lock
   npm run --silent build:native
   echo "$key" >$stamp
 }

@@ -11,6 +11,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
   'dpkg-query':
     'case "$*" in *Version*) echo 4.6; exit 0 ;; esac; for name; do case " -W $MISSING " in *" $name "*) ;; *) echo "ii $name" ;; esac; done; exit 1',
   'apt-get': 'echo "apt-get $*" >>"$CALLS"',
+  make: 'echo "make $*" >>"$CALLS"',
   sudo: '"$@"',
   systemctl: 'echo "systemctl $*" >>"$CALLS"',
   npm: `echo "npm $*" >>"$CALLS"
@@ -72,6 +73,7 @@ test('a fresh clone is made ready, and the second run does nothing again', async
   assert.equal(first.status, 0, first.output);
   assert.deepEqual(first.calls, [
     'npm ci --no-fund --no-audit',
+    'make --silent -C native/lock',
     'npm run --silent build:native',
     'npm run --silent build',
     'faced model fetch',
