@@ -85,7 +85,11 @@ test('a fresh clone is made ready, and the second run does nothing again', async
   writeFileSync(join(dir, 'src', 'kept.ts'), '2');
   assert.deepEqual(setup().calls, ['npm run --silent build', 'faced model fetch']);
   writeFileSync(join(dir, 'native', 'opencv', 'addon.cc'), '2');
-  assert.deepEqual(setup().calls, ['npm run --silent build:native', 'faced model fetch']);
+  assert.deepEqual(setup().calls, [
+    'make --silent -C native/lock',
+    'npm run --silent build:native',
+    'faced model fetch',
+  ]);
   rmSync(join(dir, 'node_modules'), { recursive: true });
   assert.deepEqual(setup().calls, ['npm ci --no-fund --no-audit', 'faced model fetch']);
 });
