@@ -1,12 +1,9 @@
 import { hashFile } from '../../inference/hash.js';
-import { modelsDir } from '../../inference/model-dir.js';
-import { OrtRunner } from '../../inference/session.js';
-import { ModelStore } from '../../inference/store.js';
-import { collectCalibration } from '../../model-tools/faces.js';
 import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
 import { halveModel } from '../../model-tools/half.js';
 import { compare } from '../../model-tools/quantize/index.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { calibrationFor } from './calibration.js';
 import { finish } from './quantize.js';
 import { resolveModel } from './resolve.js';
 
@@ -17,16 +14,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (values.calibration === undefined) throw usage('half needs --calibration DIR, a folder of photographs');
   const { path, label, card } = await resolveModel(positionals[0], io);
   if (card === null) throw usage('half needs a model with a card, since calibration feeds it');
-  const runner = await OrtRunner.open(path, card);
-  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log });
-  const { inputs, faces } = await collectCalibration({
-    dir: values.calibration,
-    store,
-    stage: { card, runner },
-    limit: 32,
-  });
-  await store.releaseAll();
-  await runner.release();
+  const { inputs, faces } = await calibrationFor({ path, card }, { dir: values.calibration, limit: 32 }, io);
   const original = await loadModel(path);
   const { model, greatest } = await halveModel(original, inputs);
   const cosine = await compare(original, model, inputs);

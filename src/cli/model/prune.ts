@@ -1,10 +1,6 @@
 import { hashFile } from '../../inference/hash.js';
-import { modelsDir } from '../../inference/model-dir.js';
-import { OrtRunner } from '../../inference/session.js';
-import { ModelStore } from '../../inference/store.js';
 import { batchFree } from '../../model-tools/batch.js';
 import { removeDeadChannels } from '../../model-tools/dead.js';
-import { collectCalibration } from '../../model-tools/faces.js';
 import {
   cloneModel,
   encodeModel,
@@ -18,6 +14,7 @@ import { compare } from '../../model-tools/quantize/index.js';
 import { lineChart } from '../../model-tools/svg.js';
 import { writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { calibrationFor } from './calibration.js';
 import { finish } from './quantize.js';
 import { resolveModel } from './resolve.js';
 
@@ -45,16 +42,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   );
   const { path, label, card } = await resolveModel(positionals[0], io);
   if (card === null) throw usage('prune needs a model with a card, since calibration feeds it');
-  const runner = await OrtRunner.open(path, card);
-  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log });
-  const { inputs, faces } = await collectCalibration({
-    dir: values.calibration,
-    store,
-    stage: { card, runner },
-    limit: 288,
-  });
-  await store.releaseAll();
-  await runner.release();
+  const { inputs, faces } = await calibrationFor({ path, card }, { dir: values.calibration, limit: 288 }, io);
   const original = await loadModel(path);
   const alive = cloneModel(original);
   upgradeOpset(alive);

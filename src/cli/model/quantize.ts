@@ -1,8 +1,5 @@
 import { hashBytes, hashFile } from '../../inference/hash.js';
-import { modelsDir } from '../../inference/model-dir.js';
-import { OrtRunner } from '../../inference/session.js';
-import { ModelStore, targetOf } from '../../inference/store.js';
-import { collectCalibration } from '../../model-tools/faces.js';
+import { targetOf } from '../../inference/store.js';
 import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
 import { optimizeGraph } from '../../model-tools/optimize.js';
 import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
@@ -10,6 +7,7 @@ import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
 import { writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { calibrationFor } from './calibration.js';
 import { resolveModel } from './resolve.js';
 
 const METHODS: readonly CalibrationMethod[] = ['mse', 'minmax', 'percentile', 'entropy'];
@@ -58,16 +56,10 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const image =
     values.image && typeof mean === 'number' && typeof scale === 'number' ? { order, mean, scale } : null;
 
-  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log });
-  const runner = await OrtRunner.open(path, card);
   const bar = io.progress('calibration', 1);
-  const calibration = await collectCalibration({
-    dir: values.calibration,
-    store,
-    stage: { card, runner },
-  }).finally(() => bar.stop());
-  await store.releaseAll();
-  await runner.release();
+  const calibration = await calibrationFor({ path, card }, { dir: values.calibration }, io).finally(() =>
+    bar.stop(),
+  );
   const { inputs } = calibration;
   const { model } = await quantizeModel(original, {
     inputs,
