@@ -80,11 +80,18 @@ export function isolationOf({ config }: Place): 'thread' | 'process' {
 export function camerasOf(config: Config): CameraSettings[] {
   return Object.entries(config.cameras)
     .filter(([, { enabled }]) => enabled)
-    .map(([name, { source, zones, masks, rotation, minFace, fps, motionThreshold, lookEvery }]) => ({
-      name,
-      source,
-      view: { zones, masks, rotation, minFace, fps, motionThreshold, lookEveryMs: lookEvery * 1000 },
-    }));
+    .map(
+      ([name, { source, liveness, zones, masks, rotation, minFace, fps, motionThreshold, lookEvery }]) => ({
+        name,
+        source,
+        liveness: {
+          mode: liveness,
+          withinMs: config.liveness.within * 1000,
+          challenge: config.liveness.challenge,
+        },
+        view: { zones, masks, rotation, minFace, fps, motionThreshold, lookEveryMs: lookEvery * 1000 },
+      }),
+    );
 }
 
 export interface Mqtt {

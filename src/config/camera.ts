@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import { LIVENESS_MODES } from './liveness.js';
 import { type About, decimal, oneOf, wholeNumber, yesOrNo } from './setting.js';
 
 const fraction = () => Type.Number({ minimum: 0, maximum: 1 });
@@ -50,6 +51,12 @@ const camera = Type.Object(
         restart: true,
       },
     ),
+    liveness: oneOf(LIVENESS_MODES, {
+      description:
+        'What a face before this camera has to show before its decision is anything but `spoof` (see `liveness.mode`). A camera that watches faces for a door tests at least what the door asks for.',
+      default: 'off',
+      restart: true,
+    }),
     zones: polygons({
       description:
         'Where faces count: a list of polygons, each a list of at least three corners `[x, y]` in fractions of the picture after rotation. None means everywhere.',

@@ -28,6 +28,19 @@ const CHECKS: readonly Check[] = [
     },
 ];
 
+const asksPassive = (mode: string): boolean => mode === 'passive' || mode === 'both';
+
+/** A test that is asked for and never made would let nobody count as alive. */
+function livenessChecks({ liveness, cameras }: ConfigFile): Mistake[] {
+  if (liveness.passive !== 'off') return [];
+  const asked = Object.entries(cameras)
+    .filter(([, camera]) => asksPassive(camera.liveness))
+    .map(([name]) => `cameras.${name}.liveness`);
+  if (asksPassive(liveness.mode)) asked.unshift('liveness.mode');
+  return asked.map((path) => ({ path, problem: 'needs the passive test (liveness.passive: report)' }));
+}
+
 export function crossChecks(config: ConfigFile): Mistake[] {
-  return CHECKS.map((check) => check(config)).filter((found) => found !== false);
+  const single = CHECKS.map((check) => check(config)).filter((found) => found !== false);
+  return [...single, ...livenessChecks(config)];
 }

@@ -1,4 +1,4 @@
-import { decimal, decimalOrNull, oneOf, pathOrNull, section, text, wholeNumber } from './setting.js';
+import { decimal, pathOrNull, section, text, wholeNumber } from './setting.js';
 
 const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
 
@@ -54,23 +54,6 @@ export const recognition = section('When a face counts as a person’s.', {
         'After how many seconds a person who stays in view is announced again. 0: only when the decision changes.',
       default: 0,
       restart: true,
-    },
-  ),
-});
-
-export const liveness = section('Whether a face is alive or a picture.', {
-  passive: oneOf(['report', 'off'], {
-    description:
-      'report: the score of the passive test stands in each event. off: the test is not made. One frame alone is a hint, not a lock.',
-    default: 'report',
-    restart: true,
-  }),
-  minimum: decimalOrNull(
-    { minimum: 0, maximum: 1 },
-    {
-      description: 'The score below which the decision becomes `spoof`. null: never.',
-      default: null,
-      restart: false,
     },
   ),
 });

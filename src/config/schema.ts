@@ -2,8 +2,9 @@ import { type Static, Type } from '@sinclair/typebox';
 import { cameras } from './camera.js';
 import { gallery } from './gallery.js';
 import { http } from './http.js';
+import { liveness } from './liveness.js';
 import { mqtt } from './mqtt.js';
-import { liveness, models, recognition } from './recognition.js';
+import { models, recognition } from './recognition.js';
 import { device, isolation, log } from './system.js';
 
 /** The whole configuration: one file for each room, joined. */

@@ -7,6 +7,7 @@ import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { AlignedFace, Face, FaceQuality, PoorReason } from '../domain/face.js';
 import type { Frame, Image, Instant } from '../domain/frame.js';
+import type { TrackLiveness } from '../domain/liveness.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
 
 // ---- camera ------------------------------------------------------------------------------------
@@ -72,6 +73,8 @@ export interface Sighting {
   readonly embedding: Embedding | null;
   readonly poor: PoorReason | null;
   readonly liveness: number | null;
+  /** The liveness of the track until now; left out where the camera does not test it. {@link VisionEvents.livenessChanged} tells of later changes. */
+  readonly alive?: TrackLiveness;
   /** True on the last sighting of a track: nothing better will come. A still has exactly one sighting, which is final. */
   readonly final: boolean;
   /** `Frame.mediaMs` of the shot, where the source gives it: rules about durations go by it. */
@@ -102,6 +105,18 @@ export interface VisionEvents {
     track: string;
     /** When the face was last seen, on the clock that the camera's sightings go by (`mediaMs`, else monotonic). */
     lastSeenMs?: number;
+  };
+  /**
+   * The active test of a track came to another state, reason or challenge. While it is `live` it is said again with each
+   * further sign of life, so that `at` tells how old the newest one is.
+   */
+  livenessChanged: {
+    readonly camera: string;
+    readonly track: string;
+    /** When the deciding frame was captured. */
+    readonly at: Instant;
+    readonly mediaMs?: number;
+    readonly liveness: TrackLiveness;
   };
   /** Said on change only. */
   cameraChanged: CameraStats;

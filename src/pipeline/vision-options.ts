@@ -1,3 +1,4 @@
+import type { LivenessMode } from '../domain/liveness.js';
 import type { CameraView } from './view.js';
 
 /** All that the vision worker needs to know, as plain data that crosses to a thread or a process. No secrets but a camera's own URI. */
@@ -26,8 +27,18 @@ export interface CameraSettings {
   readonly name: string;
   readonly source: string;
   readonly view: CameraView;
+  /** Which signs of life are gathered: the most that this camera's own decisions, or a door that goes by it, ask for. Default off. */
+  readonly liveness?: CameraLiveness;
   /** A live camera that gives no frame for so long is opened again. */
   readonly freezeAfterMs?: number;
+}
+
+export interface CameraLiveness {
+  readonly mode: LivenessMode;
+  /** Time that a face has to show that it is alive, milliseconds. Default 3000. */
+  readonly withinMs?: number;
+  /** Ask for a turn to a side that chance chooses, and let nothing else count. Default false. */
+  readonly challenge?: boolean;
 }
 
 export const DEFAULT_ANALYSE_QUEUE = 8;
