@@ -5,6 +5,7 @@ import type { Face } from '../domain/face.js';
 import type { Frame, Image } from '../domain/frame.js';
 import { encodeJpeg } from '../image/index.js';
 import type { TypedEvents } from '../lib/events.js';
+import { Company } from './company.js';
 import { FrameView } from './frame-view.js';
 import { MotionGate, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH } from './motion.js';
 import type {
@@ -13,6 +14,7 @@ import type {
   FaceEmbedder,
   FrameSource,
   LivenessScorer,
+  Sighting,
   VisionEvents,
 } from './ports.js';
 import { type EmbeddedShot, type Moment, Shots } from './shots.js';
@@ -54,6 +56,7 @@ export class CameraLoop {
   readonly #view: FrameView;
   readonly #tracker: Tracker;
   readonly #shots: Shots;
+  readonly #company = new Company();
   #gate: MotionGate;
   #processed = 0;
   #asleep = 0;
@@ -173,10 +176,9 @@ export class CameraLoop {
     const { seen, ended } = this.#tracker.update(faces, nowMs);
     stages.lap('track', trackAt);
     for (const track of ended) await this.#end(track);
-    const shots = await this.#shots.take(
-      seen.filter((one) => one.confirmed),
-      moment,
-    );
+    const believed = seen.filter((one) => one.confirmed);
+    this.#company.see(believed);
+    const shots = await this.#shots.take(believed, moment);
     let left = shots;
     for (let one = left[0]; one !== undefined; one = left[0]) {
       const identity = await this.#place(one, nowMs);
@@ -195,10 +197,16 @@ export class CameraLoop {
       this.#shots.doubted(identity.track, nowMs);
       return identity;
     }
-    if (identity.kind === 'resumed') this.#shots.drop(identity.instead);
-    if (identity.kind === 'replaced') await this.#end(identity.ended);
+    if (identity.kind === 'resumed') {
+      this.#shots.drop(identity.instead);
+      this.#company.merge(identity.track, identity.instead);
+    }
+    if (identity.kind === 'replaced') {
+      this.#company.replace(identity.ended.id, identity.track);
+      await this.#end(identity.ended);
+    }
     this.#shots.done(identity.track, one.shot, nowMs);
-    this.#parts.events.emit('sighted', this.#shots.sighting({ ...one, track: identity.track }, false));
+    this.#sight(this.#shots.sighting({ ...one, track: identity.track }, false));
     return identity;
   }
 
@@ -224,9 +232,15 @@ export class CameraLoop {
     // Even when its last shot comes to nothing: a track whose end is not said would count as in view for ever.
     await this.#guard(async () => {
       const last = await this.#shots.finish(track.id);
-      if (last !== null) events.emit('sighted', last);
+      if (last !== null) this.#sight(last);
     });
+    this.#company.end(track.id);
     events.emit('trackEnded', { camera: source.camera, track: track.id, lastSeenMs: track.lastSeenMs });
+  }
+
+  #sight(sighting: Sighting): void {
+    const alongside = this.#company.of(sighting.track);
+    this.#parts.events.emit('sighted', alongside.length === 0 ? sighting : { ...sighting, alongside });
   }
 
   async #endAll(): Promise<void> {

@@ -81,6 +81,8 @@ export interface Sighting {
   readonly mediaMs?: number;
   /** True for a picture that has nothing to do with the ones before it (`Frame.still`): it is decided by itself. */
   readonly still?: boolean;
+  /** Tracks of this camera that were seen in one frame with this one: other people, however alike. */
+  readonly alongside?: readonly string[];
 }
 
 export interface StageTimes {

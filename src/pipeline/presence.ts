@@ -1,10 +1,11 @@
 import type { Decision } from '../domain/decision.js';
 import type { Embedding } from '../domain/embedding.js';
 import type { Match } from '../domain/person.js';
+import { remember } from './company.js';
 import { type DecisionPolicy, decide } from './decide.js';
 import { MeanEmbedding } from './mean-embedding.js';
 import type { Judged, Sighting } from './ports.js';
-import { type Visit, Visits } from './visits.js';
+import { MAX_TRACKS_OF_VISIT, type Visit, Visits } from './visits.js';
 
 export interface PresenceOptions {
   /** Asked at each judgement, since the threshold moves with the gallery. */
@@ -31,6 +32,7 @@ const MAX_TRACKS = 256;
 interface Looks {
   readonly track: string;
   readonly camera: string;
+  readonly alongside: Set<string>;
   template: MeanEmbedding | undefined;
   count: number;
   firstMs: number;
@@ -83,6 +85,7 @@ export class Presence {
     const now = timeOf(sighting);
     looks.last = sighting;
     looks.lastMs = now;
+    for (const other of sighting.alongside ?? []) remember(looks.alongside, other, MAX_TRACKS_OF_VISIT);
     if (looks.visit !== undefined) this.#visits.touch(looks.visit, sighting, now);
     if (sighting.embedding === null) return looks.template?.embedding() ?? null;
     const weight = Math.max(sighting.quality.score, 0.05);
@@ -146,6 +149,7 @@ export class Presence {
     const looks: Looks = {
       track: sighting.track,
       camera: sighting.camera,
+      alongside: new Set(),
       template: undefined,
       count: 0,
       firstMs: now,
@@ -166,13 +170,7 @@ export class Presence {
   #announce(looks: Looks, decision: Decision, moment: { final: boolean; sighting: Sighting }): Judged | null {
     if (looks.visit === undefined) {
       if (!this.#ripe(looks, decision, moment.final)) return null;
-      const now = looks.lastMs;
-      const visit = this.#visits.find(decision, {
-        camera: looks.camera,
-        template: looks.template,
-        now,
-        box: moment.sighting.box,
-      });
+      const visit = this.#visits.find(decision, looks, moment.sighting.box);
       if (visit === undefined) {
         looks.visit = this.#visits.begin(decision, looks, moment.sighting);
         return { decision, sighting: moment.sighting };

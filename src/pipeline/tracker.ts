@@ -171,7 +171,7 @@ export class Tracker {
     const state = this.#states.find((one) => one.id === id);
     if (state === undefined) return undefined;
     if (state.template === undefined) {
-      const lost = this.#bestOther(state, embedding, (one) => one.lastSeenMs < state.lastSeenMs);
+      const lost = this.#bestOther(state, embedding, (one) => one.lastSeenMs < state.firstSeenMs);
       if (lost === undefined) {
         state.template = new MeanEmbedding(embedding, weight);
         return { kind: 'same', track: id };

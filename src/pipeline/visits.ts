@@ -1,11 +1,16 @@
 import type { Decision } from '../domain/decision.js';
+import { remember } from './company.js';
 import type { MeanEmbedding } from './mean-embedding.js';
 import type { Sighting } from './ports.js';
 
 /** Somebody who was announced, and is in view or was a moment ago. */
 export interface Visit {
   readonly camera: string;
+  /** Those in view. */
   readonly tracks: Set<string>;
+  /** Those that were part of it, and those that were in view together with one of them. */
+  readonly members: Set<string>;
+  readonly alongside: Set<string>;
   kind: Decision['kind'];
   /** Gallery id, when known. */
   person: string | undefined;
@@ -18,12 +23,15 @@ export interface Visit {
 interface Joining {
   readonly track: string;
   readonly camera: string;
+  /** Tracks that were in view together with this one. */
+  readonly alongside: ReadonlySet<string>;
   readonly template: MeanEmbedding | undefined;
   readonly lastMs: number;
 }
 
-/** Bound of what is remembered; the oldest go first. */
+/** Bounds of what is remembered; the oldest go first. */
 const MAX_VISITS = 256;
+export const MAX_TRACKS_OF_VISIT = 64;
 
 /** The memory by which a track that broke, or a stranger who turned round, is not announced twice. */
 export class Visits {
@@ -42,19 +50,19 @@ export class Visits {
     return this.#visits.length;
   }
 
-  /** The visit that a decision about a new track belongs to: the same person, the same face, or, where nothing could be seen, the same place. */
-  find(
-    decision: Decision,
-    seen: { camera: string; template: MeanEmbedding | undefined; now: number; box: Sighting['box'] },
-  ): Visit | undefined {
-    this.#visits = this.#visits.filter((one) => one.camera !== seen.camera || this.#lasts(one, seen.now));
-    const here = this.#visits.filter((one) => one.camera === seen.camera);
+  /**
+   * The visit that a decision about a new track belongs to: the same person, the same face, or, where nothing could be
+   * seen, the same place. Never that of somebody who was in view together with it.
+   */
+  find(decision: Decision, seen: Joining, box: Sighting['box']): Visit | undefined {
+    this.#visits = this.#visits.filter((one) => one.camera !== seen.camera || this.#lasts(one, seen.lastMs));
+    const here = this.#visits.filter((one) => one.camera === seen.camera && !together(one, seen));
     if (decision.kind === 'known') {
       const same = here.find((one) => one.person === decision.person.id);
       if (same !== undefined) return same;
     }
     const { template } = seen;
-    if (template === undefined) return here.find((one) => isNear(one.box, seen.box));
+    if (template === undefined) return here.find((one) => isNear(one.box, box));
     let best: Visit | undefined;
     let bestSimilarity = this.#sameFace;
     for (const one of here) {
@@ -72,6 +80,8 @@ export class Visits {
     const visit: Visit = {
       camera: looks.camera,
       tracks: new Set([looks.track]),
+      members: new Set([looks.track]),
+      alongside: new Set(looks.alongside),
       kind: decision.kind,
       person: decision.kind === 'known' ? decision.person.id : undefined,
       template: looks.template,
@@ -89,6 +99,8 @@ export class Visits {
 
   join(visit: Visit, looks: Joining): void {
     visit.tracks.add(looks.track);
+    remember(visit.members, looks.track, MAX_TRACKS_OF_VISIT);
+    for (const other of looks.alongside) remember(visit.alongside, other, MAX_TRACKS_OF_VISIT);
     visit.template = looks.template ?? visit.template;
     visit.lastMs = Math.max(visit.lastMs, looks.lastMs);
   }
@@ -96,6 +108,7 @@ export class Visits {
   touch(visit: Visit, sighting: Sighting, now: number): void {
     visit.lastMs = now;
     visit.box = sighting.box;
+    for (const other of sighting.alongside ?? []) remember(visit.alongside, other, MAX_TRACKS_OF_VISIT);
   }
 
   decided(visit: Visit, decision: Decision, looks: Joining): void {
@@ -113,6 +126,10 @@ export class Visits {
   #lasts(visit: Visit, now: number): boolean {
     return visit.tracks.size > 0 || Math.abs(now - visit.lastMs) <= this.#lingerMs;
   }
+}
+
+function together(visit: Visit, seen: Joining): boolean {
+  return visit.alongside.has(seen.track) || [...seen.alongside].some((other) => visit.members.has(other));
 }
 
 /** Whether two boxes (x, y, width, height) have their centres within one and a half of the larger one's width. */

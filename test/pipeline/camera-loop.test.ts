@@ -190,6 +190,26 @@ test('two who were mixed up are put right once, though both are looked at in the
   assert.equal(owners.size, 2);
 });
 
+test('two in one frame are in view together, also when the network takes them for one', async () => {
+  const other = { ...face(), box: { x: 220, y: 60, width: 80, height: 80 } };
+  const { run, seen } = loopOver(every(100, 4000), (index) => {
+    // The second comes later, and the first is hidden for the last second.
+    if (index < 10) return [face()];
+    return index < 30 ? [face(), other] : [other];
+  });
+  await run();
+  const tracks = [...new Set(seen.map((one) => one.track))];
+  assert.equal(
+    tracks.length,
+    2,
+    'the one who came later does not take up the track of the one who was there',
+  );
+  const [first, second] = tracks;
+  assert.deepEqual(seen.find((one) => one.track === first)?.alongside, undefined);
+  assert.ok(seen.some((one) => one.track === first && one.alongside?.[0] === second));
+  assert.ok(seen.every((one) => one.track !== second || one.alongside?.[0] === first));
+});
+
 test('a clip that begins anew has new tracks', async () => {
   const { run, ended } = loopOver([...every(100, 1000), ...every(100, 1000)], () => [face()]);
   await run();

@@ -31,6 +31,7 @@ interface Look {
   readonly still?: boolean;
   readonly score?: number;
   readonly x?: number;
+  readonly alongside?: readonly string[];
 }
 
 function sighting(one: Look): Sighting {
@@ -46,6 +47,7 @@ function sighting(one: Look): Sighting {
     liveness: one.liveness ?? null,
     final: one.final ?? false,
     ...(one.still === true ? { still: true } : {}),
+    ...(one.alongside === undefined ? {} : { alongside: one.alongside }),
   };
 }
 
@@ -182,6 +184,38 @@ test('two people in view are two announcements', () => {
   look({ track: 't1', at: 0, axis: 1, match: match(ANNA, 0.7) });
   look({ track: 't2', at: 0, axis: 2, match: match(BERT, 0.7), x: 300 });
   assert.deepEqual(said, ['Anna @0', 'Bert @0']);
+});
+
+test('two who look alike and stand there together are two, also for the gallery that knows but one of them', () => {
+  const strangers = desk();
+  for (const at of [0, 500, 1000, 1500]) {
+    strangers.look({ track: 't1', at, axis: 1, alongside: ['t2'] });
+    strangers.look({ track: 't2', at, axis: 1, x: 300, alongside: ['t1'] });
+  }
+  assert.deepEqual(strangers.said, ['unknown @1000', 'unknown @1000']);
+
+  const siblings = desk();
+  siblings.look({ track: 't1', at: 0, axis: 1, match: match(ANNA, 0.7) });
+  siblings.look({ track: 't2', at: 400, axis: 1, match: match(ANNA, 0.6), x: 300, alongside: ['t1'] });
+  assert.deepEqual(siblings.said, ['Anna @0', 'Anna @400']);
+
+  const poor = desk();
+  poor.look({ track: 't1', at: 0, match: match(ANNA, 0.7), alongside: ['t2'] });
+  poor.look({ track: 't2', at: 100, poor: 'turned-away', final: true, x: 130 });
+  assert.deepEqual(poor.said, ['Anna @0', 'poor @100']);
+});
+
+test('of two who look alike each may be lost for a moment: neither is announced again', () => {
+  const { look, end, said } = desk();
+  for (const at of [0, 500, 1000]) {
+    look({ track: 't1', at, axis: 1, alongside: ['t2'] });
+    look({ track: 't2', at, axis: 1, x: 300, alongside: ['t1'] });
+  }
+  end('t1', 1100);
+  for (const at of [2000, 2500, 3000]) look({ track: 't3', at, axis: 1, alongside: ['t2'] });
+  end('t2', 3100);
+  for (const at of [4000, 4500, 5000]) look({ track: 't4', at, axis: 1, x: 300, alongside: ['t3'] });
+  assert.deepEqual(said, ['unknown @1000', 'unknown @1000']);
 });
 
 test('ambiguous and poor are said at the end only', () => {
