@@ -1,7 +1,7 @@
 import type { Box, Face } from '../domain/face.js';
 import type { Image } from '../domain/frame.js';
-import type { FaceDetector } from '../pipeline/ports.js';
-import { type Detection, iou, nonMaximumSuppression, scaleBox } from '../vision/boxes.js';
+import type { DetectOptions, FaceDetector } from '../pipeline/ports.js';
+import { type Detection, iou, isAlignable, isBox, nonMaximumSuppression, scaleBox } from '../vision/boxes.js';
 import { decodeUltraFace, decodeYuNet } from '../vision/decode.js';
 import type { ModelCard } from './card.js';
 import { PictureFeeder } from './picture.js';
@@ -42,6 +42,11 @@ export interface DetectorParts {
   readonly points: PointFinder | null;
 }
 
+interface Subject {
+  readonly image: Image;
+  readonly onUnusable: () => void;
+}
+
 /** UltraFace or YuNet, whichever the card says. Boxes and points are in picture pixels and may reach beyond its edges. */
 export class CardFaceDetector implements FaceDetector {
   readonly #parts: DetectorParts;
@@ -54,17 +59,24 @@ export class CardFaceDetector implements FaceDetector {
     this.#feeder = new PictureFeeder(parts.card.input, { stretchDark: true });
   }
 
-  async detect(image: Image, options: { minSize?: number } = {}): Promise<Face[]> {
+  async detect(image: Image, options: DetectOptions = {}): Promise<Face[]> {
+    const { minSize = 0, onUnusable = () => {} } = options;
+    const subject = { image, onUnusable };
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    const found = await this.#secondLook(image, await this.#look(image, whole));
-    found.push(...(await this.#tiles(image)));
-    const { minSize = 0 } = options;
+    const found = await this.#secondLook(subject, await this.#look(subject, whole));
+    found.push(...(await this.#tiles(subject)));
     const kept = this.#suppress(found).filter(({ box }) => Math.min(box.width, box.height) >= minSize);
-    return this.#complete(image, kept);
+    const faces = await this.#complete(image, kept);
+    return usable(faces, ({ landmarks }) => isAlignable(landmarks), onUnusable);
+  }
+
+  async #look({ image, onUnusable }: Subject, part: Box): Promise<Detection[]> {
+    const found = await this.#run(image, part);
+    return usable(found, ({ box }) => isBox(box), onUnusable);
   }
 
   /** One run over a part of the picture. */
-  async #look(image: Image, part: Box): Promise<Detection[]> {
+  async #run(image: Image, part: Box): Promise<Detection[]> {
     const { card, runner } = this.#parts;
     const view = fit(part, this.#feeder);
     this.#feeder.feed(image, view, runner.input);
@@ -88,18 +100,20 @@ export class CardFaceDetector implements FaceDetector {
   }
 
   /** With grey around the picture, when it shows no face or one that fills it; what is seen then counts for more. */
-  async #secondLook(image: Image, first: Detection[]): Promise<Detection[]> {
+  async #secondLook(subject: Subject, first: Detection[]): Promise<Detection[]> {
+    const { image } = subject;
     const fills = ({ box }: Detection) =>
       Math.max(box.width / image.width, box.height / image.height) > FILLS;
     if (!this.#options.secondLook || (first.length > 0 && !first.some(fills))) return first;
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    const second = await this.#look(image, scaleBox(whole, 1 + 2 * SECOND_LOOK_MARGIN));
+    const second = await this.#look(subject, scaleBox(whole, 1 + 2 * SECOND_LOOK_MARGIN));
     const seen = this.#suppress(second);
     return [...second, ...first.filter(({ box }) => seen.every((one) => iou(one.box, box) < SAME_FACE))];
   }
 
   /** Small faces of a large picture: four quarters that overlap by a fifth, so that a face on a seam is whole in one. */
-  async #tiles(image: Image): Promise<Detection[]> {
+  async #tiles(subject: Subject): Promise<Detection[]> {
+    const { image } = subject;
     const limit = this.#options.tileAbove ?? 0;
     if (
       limit === 0 ||
@@ -112,7 +126,7 @@ export class CardFaceDetector implements FaceDetector {
     for (const x of [0, image.width - width]) {
       for (const y of [0, image.height - height]) {
         const tile = { x, y, width, height };
-        for (const one of await this.#look(image, tile)) {
+        for (const one of await this.#look(subject, tile)) {
           // A face that a seam cuts is seen whole by the neighbour or by the look at the whole picture.
           if (one.score >= TILE_MIN_SCORE && !touchesSeam(one.box, tile, image)) found.push(one);
         }
@@ -150,6 +164,14 @@ function fit(part: Box, input: { width: number; height: number }): Box {
   const [width, height] =
     shape > wanted ? [part.width, part.width / wanted] : [part.height * wanted, part.height];
   return { x: part.x + (part.width - width) / 2, y: part.y + (part.height - height) / 2, width, height };
+}
+
+function usable<One>(all: readonly One[], fits: (one: One) => boolean, onUnusable: () => void): One[] {
+  return all.filter((one) => {
+    const fit = fits(one);
+    if (!fit) onUnusable();
+    return fit;
+  });
 }
 
 function touchesSeam(box: Box, tile: Box, image: Image): boolean {

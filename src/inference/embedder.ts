@@ -34,7 +34,7 @@ export class CardFaceEmbedder implements FaceEmbedder {
     this.#window = centralWindow(parts.card);
   }
 
-  async embed(faces: readonly AlignedFace[]): Promise<Embedding[]> {
+  async embed(faces: readonly AlignedFace[]): Promise<(Embedding | null)[]> {
     const { output } = this.#card;
     if (output.form !== 'embedding') throw new FacedError('internal', `${this.model} is not a recogniser`);
     const sums = faces.map(() => new Float32Array(output.size));
@@ -48,12 +48,7 @@ export class CardFaceEmbedder implements FaceEmbedder {
       const answer = (await this.#runner.run(batch.length)).get(output.name);
       for (const [place, { index }] of batch.entries()) add(sums[index], answer, place * output.size);
     }
-    return sums.map((vector) => {
-      if (!normalise(vector)) {
-        throw new FacedError('model.run-failed', `${this.model} answered a vector without direction`);
-      }
-      return { space: this.space, vector };
-    });
+    return sums.map((vector) => (normalise(vector) ? { space: this.space, vector } : null));
   }
 
   #feed({ face, mirror }: { face: AlignedFace; mirror: boolean }, place: number): void {

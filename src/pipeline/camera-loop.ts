@@ -61,12 +61,16 @@ export class CameraLoop {
   #processed = 0;
   #asleep = 0;
   #failed = 0;
+  #unusable = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
   #detectedMs = Number.NEGATIVE_INFINITY;
   #frameAt = performance.now();
   #said = '';
   #snapshots: ((jpeg: Uint8Array | null) => void)[] = [];
   #over = false;
+  readonly #onUnusable = (): void => {
+    this.#unusable++;
+  };
 
   constructor(parts: CameraLoopParts) {
     this.#parts = parts;
@@ -77,6 +81,7 @@ export class CameraLoop {
       embedder: parts.embedder,
       liveness: parts.liveness,
       stages: parts.stages,
+      onUnusable: this.#onUnusable,
     });
     this.#gate = newGate(parts.view);
   }
@@ -113,6 +118,7 @@ export class CameraLoop {
       processed: this.#processed,
       asleep: this.#asleep,
       failed: this.#failed,
+      unusable: this.#unusable,
     };
   }
 
@@ -223,7 +229,12 @@ export class CameraLoop {
 
   async #detect(detector: FaceDetector, image: Image): Promise<Face[]> {
     const { view } = this.#parts;
-    const faces = await detector.detect(image, view.minFace === undefined ? {} : { minSize: view.minFace });
+    const { minFace } = view;
+    const onUnusable = this.#onUnusable;
+    const faces = await detector.detect(
+      image,
+      minFace === undefined ? { onUnusable } : { onUnusable, minSize: minFace },
+    );
     return faces.filter((one) => counts(view, one.box, image.width, image.height));
   }
 

@@ -40,16 +40,23 @@ export interface FrameSource {
 
 // ---- inference ---------------------------------------------------------------------------------
 
-/** Any number of faces with their five points. `minSize`: faces with a shorter side below it (pixels) are left out. */
+export interface DetectOptions {
+  /** Faces with a shorter side below it (pixels) are left out. */
+  readonly minSize?: number;
+  /** Told of each answer of the network that is no face: not a number, without a size, its points in one place. */
+  readonly onUnusable?: () => void;
+}
+
+/** Any number of faces with their five points, each of which can be aligned. One that cannot be costs only itself. */
 export interface FaceDetector {
-  detect(image: Image, options?: { minSize?: number }): Promise<Face[]>;
+  detect(image: Image, options?: DetectOptions): Promise<Face[]>;
 }
 
 export interface FaceEmbedder {
   readonly model: string;
   readonly space: EmbeddingSpace;
-  /** One embedding for each face, in order; several faces may share a run. */
-  embed(faces: readonly AlignedFace[]): Promise<Embedding[]>;
+  /** One embedding for each face, in order; several faces may share a run. Null where the network's answer has no direction. */
+  embed(faces: readonly AlignedFace[]): Promise<(Embedding | null)[]>;
 }
 
 export interface LivenessScorer {
@@ -97,6 +104,8 @@ export interface CameraStats extends SourceStats {
   readonly asleep: number;
   /** Frames whose work failed; the loop went on with the next one. */
   readonly failed?: number;
+  /** Faces that the networks could make nothing of and that were left out; the others of the frame went on. */
+  readonly unusable?: number;
 }
 
 export interface VisionEvents {

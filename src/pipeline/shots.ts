@@ -14,6 +14,8 @@ export interface ShotsParts {
   readonly liveness: LivenessScorer | null;
   readonly stages: StageClock;
   readonly limits?: QualityLimits;
+  /** Told of each shot of which the recogniser could make nothing. */
+  readonly onUnusable?: () => void;
   readonly plan?: ShotPlanOptions;
 }
 
@@ -220,7 +222,10 @@ export class Shots {
     stages.lap('embed', startedAt);
     return chosen.flatMap((one, index) => {
       const embedding = embeddings[index];
-      return embedding === undefined ? [] : [{ ...one, embedding }];
+      if (embedding) return [{ ...one, embedding }];
+      this.#parts.onUnusable?.();
+      if (this.#entries.has(one.track)) this.forget(one.track);
+      return [];
     });
   }
 

@@ -8,6 +8,23 @@ export interface Detection {
   readonly landmarks?: FivePoints;
 }
 
+/** Pixels: what is smaller shows nothing. */
+const SMALLEST_SIDE = 1;
+/** Points nearer to each other than this, in pixels, do not say how a face lies. */
+const SMALLEST_SPREAD = 0.5;
+
+/** Whether a network's answer is a place in a picture: no NaN, nothing infinite, not without a size. */
+export function isBox({ x, y, width, height }: Box): boolean {
+  return Number.isFinite(x + y + width + height) && width >= SMALLEST_SIDE && height >= SMALLEST_SIDE;
+}
+
+/** Whether a face can be aligned by its points: all finite, and not all in one place. */
+export function isAlignable(points: FivePoints): boolean {
+  const [first] = points;
+  const spread = Math.max(...points.map(({ x, y }) => Math.hypot(x - first.x, y - first.y)));
+  return Number.isFinite(first.x + first.y + spread) && spread >= SMALLEST_SPREAD;
+}
+
 export function area(box: Box): number {
   return Math.max(0, box.width) * Math.max(0, box.height);
 }

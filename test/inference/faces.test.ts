@@ -3,8 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { Image } from '../../src/domain/frame.js';
 import { createImage, decode, resizeInto, toBgrInto, toGrayInto } from '../../src/image/index.js';
+import { CardFaceDetector } from '../../src/inference/detector.js';
+import { CardFaceEmbedder } from '../../src/inference/embedder.js';
 import { FOR_PICTURES, openModels } from '../../src/inference/index.js';
 import { PointFinder } from '../../src/inference/points.js';
+import type { ModelRunner } from '../../src/inference/session.js';
 import { alignFace, ImageAnalyser } from '../../src/pipeline/analyse.js';
 import { iou, shiftBox } from '../../src/vision/boxes.js';
 import { similarity } from '../../src/vision/similarity.js';
@@ -155,7 +158,7 @@ test('faces that share a run get the answers they get alone, and stock and varia
       assert.ok(alone && together[index] && similarity(alone, together[index]) > 0.99999);
     }
     assert.equal(together.length, 5);
-    answers.push(together.map(({ vector }) => vector));
+    answers.push(together.flatMap((one) => (one === null ? [] : [one.vector])));
   }
   assert.deepEqual(await (await openModels({ store: await testStore(t) })).embedder.embed([]), []);
   for (const [index, vector] of (answers[0] ?? []).entries()) {
@@ -164,6 +167,78 @@ test('faces that share a run get the answers they get alone, and stock and varia
     // The detectors differ in the last digits too, so the crops do.
     assert.ok(cosine > 0.999, `${cosine}`);
   }
+});
+
+/** A network that is sound, but for what `spoil` does to its answers. */
+function spoilt(runner: ModelRunner, spoil: (answers: Map<string, Float32Array>) => void): ModelRunner {
+  return {
+    maxBatch: runner.maxBatch,
+    stride: runner.stride,
+    input: runner.input,
+    run: async (count) => {
+      const answers = new Map([...(await runner.run(count))].map(([name, values]) => [name, values.slice()]));
+      spoil(answers);
+      return answers;
+    },
+    release: () => runner.release(),
+  };
+}
+
+test('an answer that is no face costs only itself and is counted', async (t) => {
+  const store = await testStore(t);
+  const { detector: sound } = await openModels({ store });
+  const part = async (id: string) => ({ card: (await store.card(id)).card, runner: await store.runner(id) });
+  const { card, runner } = await part('ultraface');
+  const places = [
+    [Number.NaN, 0.1, 0.2, 0.2],
+    [0.3, 0.3, 0.3, 0.3],
+    [0.5, 0.5, 0.4, 0.4],
+    [0, 0, Number.POSITIVE_INFINITY, 1],
+  ];
+  const bad = spoilt(runner, (answers) => {
+    for (const [index, place] of places.entries()) {
+      answers.get('boxes')?.set(place, index * 4);
+      answers.get('scores')?.set([0, 1], index * 2);
+    }
+  });
+  const points = new PointFinder(await part('landmarks68'));
+  let unusable = 0;
+  const onUnusable = (): void => {
+    unusable++;
+  };
+  const image = await photo(5);
+  const faces = await new CardFaceDetector({ card, runner: bad, points }).detect(image, { onUnusable });
+  assert.deepEqual(faces, await sound.detect(image));
+  assert.equal(unusable, 4);
+
+  const nowhere = await part('landmarks68');
+  let looks = 0;
+  const numb = spoilt(nowhere.runner, (answers) => {
+    // The first face's points are all in one place, the second's are nowhere.
+    const value = [0.5, Number.NaN][looks++];
+    if (value !== undefined) for (const values of answers.values()) values.fill(value);
+  });
+  const parts = { card, runner, points: new PointFinder({ card: nowhere.card, runner: numb }) };
+  const left = await new CardFaceDetector(parts).detect(image, { onUnusable });
+  assert.deepEqual(left, faces.slice(2));
+  assert.equal(unusable, 6);
+});
+
+test('a face of which the recogniser makes nothing has no embedding; the others of the run have theirs', async (t) => {
+  const store = await testStore(t);
+  const { detector, embedder } = await openModels({ store });
+  const image = await photo(5);
+  const faces = (await detector.detect(image)).map((face) => alignFace(image, face));
+  const { card } = await store.card('mobilefacenet');
+  const bad = spoilt(await store.runner('mobilefacenet'), (answers) => {
+    for (const values of answers.values()) values.fill(Number.NaN, 0, 512);
+  });
+  let runs = 0;
+  const once: ModelRunner = { ...bad, run: (count) => (runs++ === 0 ? bad : embedderRunner).run(count) };
+  const embedderRunner = await store.runner('mobilefacenet');
+  const answers = await new CardFaceEmbedder({ card, runner: once }).embed(faces);
+  assert.equal(answers[0], null);
+  assert.deepEqual(answers.slice(1), (await embedder.embed(faces)).slice(1));
 });
 
 test('a grey picture is detected, aligned and embedded like a colour one', async (t) => {

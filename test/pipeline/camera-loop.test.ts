@@ -104,6 +104,21 @@ test('the error of a frame is counted, and the loop goes on', async () => {
   assert.ok(seen.length >= 2);
 });
 
+test('a face of which the recogniser makes nothing is counted; the other one of the frame is seen', async () => {
+  const other = { ...face(), box: { x: 220, y: 60, width: 80, height: 80 } };
+  const embedder = {
+    model: 'm',
+    space: 's',
+    embed: async (faces: readonly AlignedFace[]) =>
+      faces.map((one) => (one.face.box.x > 200 ? null : { space: 's', vector: Float32Array.of(1, 0) })),
+  };
+  const { run, seen, loop, failures } = loopOver(every(100, 1000), () => [face(), other], { embedder });
+  await run();
+  assert.deepEqual([...new Set(seen.map((one) => one.box[0]))], [100]);
+  assert.ok((loop.stats().unusable ?? 0) >= 2);
+  assert.deepEqual(failures, []);
+});
+
 test('a face that is never good enough is one poor sighting at the end', async () => {
   const { run, seen, ended, batches } = loopOver(every(100, 1000), () => [face(20)]);
   await run();

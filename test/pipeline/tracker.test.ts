@@ -221,3 +221,12 @@ test('a camera of one frame a second keeps its tracks by place', () => {
     ['t1'],
   );
 });
+
+test('a face that was in view together with the one that is hidden now is not that one, however alike', () => {
+  const tracks = tracker();
+  for (let now = 0; now <= 200; now += 100) tracks.update([face(100, 100)], now);
+  tracks.identify('t1', ANNA, 1);
+  for (let now = 300; now <= 500; now += 100) tracks.update([face(100, 100), face(400, 100)], now);
+  tracks.update([face(400, 100)], 600);
+  assert.deepEqual(tracks.identify('t2', ANNA, 1), { kind: 'same', track: 't2' });
+});
