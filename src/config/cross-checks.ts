@@ -20,6 +20,10 @@ const CHECKS: readonly Check[] = [
       path: 'mqtt.url',
       problem: 'must begin with mqtts:// when a certificate is set (mqtt.ca, mqtt.cert)',
     },
+  ({ http }) =>
+    http.cert !== null && http.key === null && { path: 'http.key', problem: 'must be set when http.cert is' },
+  ({ http }) =>
+    http.key !== null && http.cert === null && { path: 'http.cert', problem: 'must be set when http.key is' },
   ({ liveness }) =>
     liveness.minimum !== null &&
     liveness.passive === 'off' && {

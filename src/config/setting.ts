@@ -47,6 +47,11 @@ export function textOrNull(form: { pattern?: string; says?: string }, about: Abo
   });
 }
 
+/** A list of short texts; at most 32. */
+export function texts(about: About<string[]>) {
+  return Type.Array(Type.String({ minLength: 1, maxLength: 253 }), { maxItems: 32, ...about });
+}
+
 /** The path of a file or folder, or null. A relative path starts at the folder of the configuration file. */
 export function pathOrNull(about: About<string | null>) {
   return Type.Unsafe<string | null>({

@@ -6,6 +6,7 @@ import type { Match, Person, PersonRef } from '../domain/person.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import { Caller, channelOf } from '../lib/rpc.js';
 import type {
+  AccessRecord,
   AuditEntry,
   AuditRow,
   AuditState,
@@ -189,6 +190,18 @@ class StoreClient implements Store {
 
   claimCommand(claim: CommandClaim): Promise<CommandVerdict> {
     return this.#call('claimCommand', claim);
+  }
+
+  accessRecords(): Promise<AccessRecord[]> {
+    return this.#call('accessRecords');
+  }
+
+  putAccess(record: AccessRecord): Promise<void> {
+    return this.#call('putAccess', record);
+  }
+
+  removeAccess(key: Pick<AccessRecord, 'kind' | 'id'>): Promise<void> {
+    return this.#call('removeAccess', key);
   }
 
   audit(entry: AuditEntry): Promise<void> {

@@ -2,7 +2,8 @@ import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { Methods } from '../lib/rpc.js';
-import type { AuditEntry, CommandClaim, NewSample, PersonExport } from '../pipeline/ports.js';
+import type { AccessRecord, AuditEntry, CommandClaim, NewSample, PersonExport } from '../pipeline/ports.js';
+import { AccessRecords } from './access-records.js';
 import { Audit } from './audit.js';
 import { backupTo, integrityProblems } from './backup.js';
 import type { StoreWorkerOptions } from './client.js';
@@ -19,6 +20,7 @@ interface Opened {
   readonly log: EventLog;
   readonly audit: Audit;
   readonly commands: CommandIds;
+  readonly access: AccessRecords;
 }
 
 /** The store itself, on the thread that calls it. */
@@ -59,6 +61,9 @@ export class LocalStore {
       acknowledge: (upToSeq: number) => this.#now.log.acknowledge(upToSeq),
       outboxStats: () => this.#now.log.stats(),
       claimCommand: (claim: CommandClaim) => this.#now.commands.claim(claim),
+      accessRecords: () => this.#now.access.all(),
+      putAccess: (record: AccessRecord) => this.#now.access.put(record),
+      removeAccess: (key: Pick<AccessRecord, 'kind' | 'id'>) => this.#now.access.remove(key),
       audit: (entry: AuditEntry) => this.#now.audit.append(entry, Date.now()),
       verifyAudit: () => this.#tracked(this.#now.audit.verify()),
       exportAudit: (filter: { after?: number; limit: number }) => this.#now.audit.rows(filter),
@@ -81,7 +86,10 @@ export class LocalStore {
       people.load();
       const log = new EventLog(db, sealer, this.#options);
       log.load();
-      this.#opened = { gallery, people, log, audit: new Audit(db), commands: new CommandIds(db) };
+      this.#opened = {
+        ...{ gallery, people, log, audit: new Audit(db) },
+        ...{ commands: new CommandIds(db), access: new AccessRecords(db, sealer) },
+      };
     } catch (error) {
       gallery.close();
       throw error;

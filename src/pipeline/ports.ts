@@ -253,6 +253,14 @@ export interface AuditState {
   readonly brokenAt: number | null;
 }
 
+/** An account, session or token as the store keeps it: sealed, and nothing it looks into. */
+export interface AccessRecord {
+  readonly kind: string;
+  readonly id: string;
+  /** JSON. */
+  readonly body: string;
+}
+
 /** A command that is about to be carried out, for which nobody may be able to do so again. */
 export interface CommandClaim {
   /** Ids of different kinds have nothing to do with each other. */
@@ -305,6 +313,11 @@ export interface Store {
 
   /** Remembers the id of a command, on disk, before it is carried out; only `claimed` allows that. */
   claimCommand(claim: CommandClaim): Promise<CommandVerdict>;
+
+  /** Every account, session and token. */
+  accessRecords(): Promise<AccessRecord[]>;
+  putAccess(record: AccessRecord): Promise<void>;
+  removeAccess(key: Pick<AccessRecord, 'kind' | 'id'>): Promise<void>;
 
   /** Appends to the audit table; there is no way to change or remove a row. */
   audit(entry: AuditEntry): Promise<void>;

@@ -169,7 +169,7 @@ test('without a file the defaults hold', async (t) => {
   assert.equal(config.recognition.strangersPerThousand, 1);
   assert.equal(config.mqtt.url, null);
   assert.deepEqual(config.mqtt.embedded, { host: '127.0.0.1', port: 1883 });
-  assert.deepEqual(config.http, { enabled: true, host: '127.0.0.1', port: 8723 });
+  assert.deepEqual([config.http.enabled, config.http.host, config.http.port], [true, '127.0.0.1', 8723]);
   assert.match(config.device, /^[a-z0-9][a-z0-9_-]*$/);
 });
 

@@ -25,6 +25,7 @@ export const CALLS: readonly Call[] = [
   read('outboxStats', (store) => store.outboxStats()),
   read('verifyAudit', (store) => store.verifyAudit()),
   read('exportAudit', (store) => store.exportAudit({ limit: 10 })),
+  read('accessRecords', (store) => store.accessRecords()),
   read('integrityCheck', (store) => store.integrityCheck()),
   read('pruneEvents', (store) => store.pruneEvents()),
   write('ensurePerson', (store) => store.ensurePerson(`Person ${count++}`)),
@@ -47,6 +48,11 @@ export const CALLS: readonly Call[] = [
   write('claimCommand', (store) =>
     store.claimCommand({ kind: 'lock', id: `c${count++}`, until: 9e12, now: 8e12, limit: 10_000 }),
   ),
+  write('putAccess', (store) => store.putAccess({ kind: 'token', id: `t${count++}`, body: '{}' })),
+  write('removeAccess', async (store) => {
+    await store.putAccess({ kind: 'token', id: 'gone', body: '{}' });
+    await store.removeAccess({ kind: 'token', id: 'gone' });
+  }),
   write('audit', (store) => store.audit({ kind: 'k', actor: 'cli', detail: {} })),
   write('removePerson', (store, id) => store.removePerson(id)),
 ];

@@ -2,6 +2,7 @@ import { people } from './101-people.js';
 import { events } from './201-events.js';
 import { commands } from './202-commands.js';
 import { audit } from './301-audit.js';
+import { access } from './501-access.js';
 
 /**
  * A step of the database's form, applied once, in a transaction of its own, in the order of the numbers. A number
@@ -13,4 +14,4 @@ export interface Migration {
   readonly sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [people, events, commands, audit];
+export const MIGRATIONS: readonly Migration[] = [people, events, commands, audit, access];
