@@ -16,14 +16,16 @@ import type { RecognitionEvent } from './domain/event.js';
 import type { Logger } from './lib/log.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
 import { createEventEncoder } from './mqtt/signature.js';
+import { Access } from './pipeline/access.js';
 import { commandHandler } from './pipeline/commands.js';
 import { attemptOf } from './pipeline/event.js';
 import { Health } from './pipeline/health.js';
+import { houseMethods } from './pipeline/house.js';
 import type { Store, Vision } from './pipeline/ports.js';
 import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
-import { FacedService, SERVICE_METHODS } from './pipeline/service.js';
+import { FacedService } from './pipeline/service.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
 
@@ -183,10 +185,8 @@ async function build(
   await Promise.all([ready.then(() => link.start(signal)), vision.start(signal)]);
   sayGallery();
 
-  const methods = Object.fromEntries(
-    SERVICE_METHODS.map((name) => [name, (argument: never) => service[name](argument)]),
-  );
-  const control = await serveOnSocket(controlSocketPath(options.stateDir), methods);
+  const access = new Access(store);
+  const control = await serveOnSocket(controlSocketPath(options.stateDir), houseMethods({ service, access }));
   const pruning = setInterval(() => void prune(store, log), PRUNE_EVERY_MS);
   stops.push(
     () => control.close(),

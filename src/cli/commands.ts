@@ -68,6 +68,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ),
   lazily(
     {
+      name: 'token',
+      synopsis: 'create --scope recognize[,read,enroll,admin] [--label L] [--days N] | list | revoke ID…',
+      summary: 'what lets a program in over HTTP',
+    },
+    async () => (await import('./token.js')).run,
+  ),
+  lazily(
+    {
       name: 'doctor',
       synopsis: '',
       summary: 'check this machine and this installation, with a mend for each fault',

@@ -1,9 +1,10 @@
 import { FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
 import type { PersonRef } from '../domain/person.js';
+import type { House } from '../pipeline/house.js';
 import type { EnrolledPicture } from '../pipeline/service.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
-import { type House, withHouse } from './house.js';
+import { withHouse } from './house.js';
 import { expandPictures, readPicture } from './pictures.js';
 import { COMMON_OPTIONS } from './settings.js';
 

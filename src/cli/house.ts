@@ -2,13 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { controlSocketPath, openCard, openStore, openVision, promiseFor } from '../assemble.js';
 import { FacedError } from '../domain/errors.js';
 import { callSocket } from '../lib/socket-rpc.js';
+import { Access } from '../pipeline/access.js';
+import { HOUSE_METHODS, type House, houseMethods } from '../pipeline/house.js';
 import type { AnalyseOptions, Vision } from '../pipeline/ports.js';
-import { FacedService, SERVICE_METHODS } from '../pipeline/service.js';
+import { FacedService } from '../pipeline/service.js';
 import type { CommandIo } from './command.js';
 import { type Settings, settings } from './settings.js';
-
-/** What a command may ask, of the running daemon or, when none runs, of the database itself. */
-export type House = Pick<FacedService, (typeof SERVICE_METHODS)[number]>;
 
 /** A daemon that is just starting has the lock and no socket yet; so has another command. */
 const LOCK_PATIENCE_MS = 15_000;
@@ -32,7 +31,7 @@ export async function withHouseAt<Result>(
     const remote = await callSocket(controlSocketPath(found.stateDir), { reviveError: FacedError.from });
     if (remote !== null) {
       const house = Object.fromEntries(
-        SERVICE_METHODS.map((name) => [name, (argument: unknown) => remote.call(name, argument)]),
+        HOUSE_METHODS.map((name) => [name, (argument: unknown) => remote.call(name, argument)]),
       );
       // A signal ends what waits for the daemon's answer; what the daemon has begun it finishes.
       const giveUp = () => remote.close();
@@ -68,7 +67,8 @@ async function locally<Result>(
   try {
     const judge = promiseFor(found, await openCard(found), store);
     await judge.refresh();
-    return await use(new FacedService({ vision, store, judge }));
+    const parts = { service: new FacedService({ vision, store, judge }), access: new Access(store) };
+    return await use(houseMethods(parts) as unknown as House);
   } finally {
     await vision.stop();
     await store.stop();
