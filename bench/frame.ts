@@ -187,7 +187,14 @@ async function loopOver(source: FrameSource, view: CameraView, onSighted: () => 
 }
 
 function memorySource(next: () => Frame | null): FrameSource {
-  const stats = { state: 'open', received: 0, dropped: 0, reopened: 0, problem: null } as const;
+  const stats = {
+    state: 'open',
+    received: 0,
+    dropped: 0,
+    reopened: 0,
+    problem: null,
+    problemCode: null,
+  } as const;
   return {
     camera: 'bench',
     start: async () => {},

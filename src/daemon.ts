@@ -161,7 +161,8 @@ async function build(
     version: MANIFEST.version,
     outbox: () => store.outboxStats(),
     brokerProblem: () => link.stats().problem,
-    unrecorded: () => recognition.stats().unrecorded,
+    recognition: () => recognition.stats(),
+    promiseProblem: () => keeper.problem(),
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: isolation === 'thread',
   });
@@ -179,8 +180,11 @@ async function build(
     await recognition.retry();
     await link.drained(STOP_DRAIN_MS);
     const { unrecorded } = recognition.stats();
-    if (unrecorded > 0)
-      log.error({ events: unrecorded }, 'events are lost: the database did not take them until the end');
+    if (unrecorded !== null)
+      log.error(
+        { code: unrecorded.problem.code, events: unrecorded.events },
+        'events are lost: the database did not take them until the end',
+      );
   });
   await Promise.all([ready.then(() => link.start(signal)), vision.start(signal)]);
   sayGallery();
@@ -203,10 +207,11 @@ async function build(
     drained: async (limitMs) => {
       await recognition.retry();
       const { unrecorded } = recognition.stats();
-      if (unrecorded > 0)
-        throw new FacedError('gallery.disk-full', `the database did not take ${unrecorded} events`, {
-          fix: 'free some space on the disk that holds the state directory',
-        });
+      if (unrecorded !== null) {
+        const { code, message, fix } = unrecorded.problem;
+        const why = `the database did not take ${unrecorded.events} events: ${message}`;
+        throw new FacedError(code, why, fix === undefined ? {} : { fix });
+      }
       return link.drained(limitMs);
     },
     reload: async (next) => {
@@ -233,18 +238,25 @@ interface Wiring {
 
 /** The vision worker's words to those whom they concern. Resolves when the sources have ended and all is decided. */
 function wire({ vision, recognition, health, onBeat, log }: Wiring): Promise<void> {
-  vision.on('sighted', (sighting) => recognition.sighted(sighting));
-  vision.on('trackEnded', (track) => recognition.trackEnded(track));
-  vision.on('restarted', () => recognition.allTracksEnded());
-  vision.on('cameraChanged', (camera) => health.camera(camera));
-  vision.on('beat', (beat) => {
-    health.beat(beat);
+  const sayHealth = (): void => {
     recognition
       .retry()
       .then(onBeat)
       .catch((error: unknown) =>
         log.error({ error: String(error) }, 'the state of health could not be told'),
       );
+  };
+  vision.on('sighted', (sighting) => recognition.sighted(sighting));
+  vision.on('trackEnded', (track) => recognition.trackEnded(track));
+  vision.on('restarted', (ended) => {
+    recognition.allTracksEnded();
+    health.visionEnded(ended);
+    sayHealth();
+  });
+  vision.on('cameraChanged', (camera) => health.camera(camera));
+  vision.on('beat', (beat) => {
+    health.beat(beat);
+    sayHealth();
   });
   return new Promise((resolve) => {
     vision.on('sourcesEnded', () => void recognition.settled().then(resolve));

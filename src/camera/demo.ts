@@ -121,7 +121,8 @@ export class DemoSource implements FrameSource {
   }
 
   stats(): SourceStats {
-    return { state: this.#state, received: this.#seq, dropped: this.#dropped, reopened: 0, problem: null };
+    const counts = { received: this.#seq, dropped: this.#dropped, reopened: 0 };
+    return { state: this.#state, ...counts, problem: null, problemCode: null };
   }
 
   /** One photograph at a time is kept: some 8 MB. */

@@ -25,7 +25,7 @@ export class FileSource implements FrameSource {
   #capture: Capture | undefined;
   #buffer: WritableImage = createImage(1, 1, 'bgr24');
   #state: SourceStats['state'] = 'opening';
-  #problem: string | null = null;
+  #problem: FacedError | null = null;
 
   constructor(options: FileOptions, logger: Logger) {
     this.camera = options.camera;
@@ -80,8 +80,9 @@ export class FileSource implements FrameSource {
         return { ...this.#buffer, camera: this.camera, seq, capturedAt, still: false, ...media };
       }
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
-      this.#logger.warn({ camera: this.camera, reason: this.#problem }, 'the clip ended early');
+      const { code, message: reason } = FacedError.from(error);
+      this.#problem = FacedError.from(error);
+      this.#logger.warn({ camera: this.camera, code, reason }, 'the clip ended early');
     }
     this.#state = signal.aborted ? 'stopped' : 'ended';
     await capture.stop();
@@ -96,6 +97,7 @@ export class FileSource implements FrameSource {
 
   stats(): SourceStats {
     const { received, dropped } = this.#capture?.counts ?? { received: 0, dropped: 0 };
-    return { state: this.#state, received, dropped, reopened: 0, problem: this.#problem };
+    const { message: problem = null, code: problemCode = null } = this.#problem ?? {};
+    return { state: this.#state, received, dropped, reopened: 0, problem, problemCode };
   }
 }

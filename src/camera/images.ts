@@ -86,7 +86,8 @@ export class ImagesSource implements FrameSource {
 
   stats(): SourceStats {
     const problem = this.#unreadable === 0 ? null : `${this.#unreadable} unreadable files were left out`;
-    return { state: this.#state, received: this.#given, dropped: 0, reopened: 0, problem };
+    const problemCode = problem === null ? null : 'image.unreadable';
+    return { state: this.#state, received: this.#given, dropped: 0, reopened: 0, problem, problemCode };
   }
 
   async #read(name: string): Promise<Image | null> {

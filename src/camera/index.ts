@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import type { FrameSource } from '../pipeline/ports.js';
 import { DEFAULT_BACKOFF } from './backoff.js';
+import { deviceProblem } from './device.js';
 import { LiveSource } from './live.js';
 import { boardOf, completePipeline, csiPipeline } from './pipelines.js';
 import { parseSource, redactSource, type SourceSpec } from './source-uri.js';
@@ -83,7 +84,13 @@ export async function createSource(options: CameraOptions, deps: CameraDeps): Pr
       const label = redactSource(options.source);
       return new LiveSource(
         { camera, label, freezeAfterMs, backoff: DEFAULT_BACKOFF },
-        { createStream: () => new Capture(capture), logger, pause, random: deps.random ?? Math.random },
+        {
+          createStream: () => new Capture(capture),
+          logger,
+          pause,
+          random: deps.random ?? Math.random,
+          ...(spec.kind === 'v4l2' ? { explain: (error) => deviceProblem(spec.device) ?? error } : {}),
+        },
       );
     }
   }

@@ -32,6 +32,8 @@ export interface LiveDeps {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** 0 to 1, for jitter. */
   readonly random: () => number;
+  /** Says better why a stream failed, where it can: OpenCV tells only that it did. */
+  readonly explain?: (error: FacedError) => FacedError;
 }
 
 /** A driver that never came back keeps a thread and perhaps the device. More than this and only a restart helps. */
@@ -52,7 +54,7 @@ export class LiveSource implements FrameSource {
   #stuck: Stream[] = [];
   #buffer: WritableImage = createImage(1, 1, 'bgr24');
   #state: SourceStats['state'] = 'opening';
-  #problem: string | null = null;
+  #problem: FacedError | null = null;
   #closed = { received: 0, dropped: 0 };
   #lastSeq = 0;
   #seqBefore = 0;
@@ -100,7 +102,8 @@ export class LiveSource implements FrameSource {
       received: this.#closed.received + counts.received,
       dropped: this.#closed.dropped + counts.dropped,
       reopened: Math.max(0, this.#opened - 1),
-      problem: this.#problem,
+      problem: this.#problem?.message ?? null,
+      problemCode: this.#problem?.code ?? null,
     };
   }
 
@@ -145,17 +148,17 @@ export class LiveSource implements FrameSource {
     if (++this.#steady >= STEADY_FRAMES) this.#failures = 0;
   }
 
-  async #recover(error: unknown): Promise<void> {
-    const reason = error instanceof FacedError ? error.message : String(error);
-    const code = FacedError.from(error).code;
+  async #recover(thrown: unknown): Promise<void> {
+    const error = this.#deps.explain?.(FacedError.from(thrown)) ?? FacedError.from(thrown);
     if (this.#problem === null) {
       const { label: source } = this.#options;
+      const { code, message: reason, fix } = error;
       this.#deps.logger.warn(
-        { camera: this.camera, source, code, reason },
+        { camera: this.camera, source, code, reason, fix },
         'the camera is lost; trying again',
       );
     }
-    this.#problem = reason;
+    this.#problem = error;
     this.#state = 'waiting';
     await this.#close();
     this.#failures++;

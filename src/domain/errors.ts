@@ -11,6 +11,8 @@ export const ERROR_CODES = {
   'image.too-large': 'The picture has more bytes or pixels than are allowed.',
   'source.invalid': 'The source URI is not of a form that faced knows.',
   'source.open-failed': 'The camera, stream or file could not be opened.',
+  'source.no-device': 'The camera is not there: unplugged, or under another name.',
+  'source.no-access': 'The camera is there, and this user may not open it.',
   'source.failed': 'The camera gave up, or delivers what is not a picture.',
   'source.frozen': 'The camera gave no frame for too long.',
   'native.missing': 'The OpenCV addon is not built.',

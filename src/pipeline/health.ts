@@ -1,5 +1,7 @@
+import { type ErrorCode, FacedError } from '../domain/errors.js';
 import { systemClock } from '../lib/clock.js';
 import type { CameraStats, OutboxStats, StageTimes, VisionEvents } from './ports.js';
+import type { RecognitionStats } from './recognition.js';
 
 export interface HealthSources {
   readonly device: string;
@@ -7,8 +9,9 @@ export interface HealthSources {
   readonly outbox: () => Promise<OutboxStats>;
   /** Why there is no broker; null when there is one. */
   readonly brokerProblem: () => string | null;
-  /** Events that the disk did not take yet. */
-  readonly unrecorded: () => number;
+  readonly recognition: () => Pick<RecognitionStats, 'unrecorded' | 'lost' | 'searchProblem'>;
+  /** Why nothing can be decided: a promise that no measurement supports; null when it can. */
+  readonly promiseProblem: () => FacedError | null;
   /** Bytes of the processes that are not the vision worker's. */
   readonly ownRssBytes: () => number;
   /** Whether the vision worker's bytes are counted in the own ones (a thread). */
@@ -28,6 +31,7 @@ export class Health {
   #beatAt = systemClock.monotonic();
   #visionRssBytes = 0;
   #stages: StageTimes = {};
+  #visionProblem: string | null = null;
 
   constructor(sources: HealthSources) {
     this.#sources = sources;
@@ -42,11 +46,17 @@ export class Health {
     this.#beatAt = systemClock.monotonic();
     this.#visionRssBytes = rssBytes;
     this.#stages = stages;
+    this.#visionProblem = null;
     for (const camera of cameras) this.camera(camera);
   }
 
   camera(stats: CameraStats): void {
     this.#cameras.set(stats.camera, stats);
+  }
+
+  /** The vision worker has ended and is not back yet. */
+  visionEnded({ reason }: VisionEvents['restarted']): void {
+    this.#visionProblem = reason;
   }
 
   /** Stage times since the beat before the last. */
@@ -57,7 +67,7 @@ export class Health {
   /** The payload of the `health` topic. */
   async report() {
     const { device, version, outbox, ownRssBytes, visionIsThread } = this.#sources;
-    const waiting = await outbox().catch((error: unknown) => String(error));
+    const waiting = await outbox().catch((error: unknown) => FacedError.from(error));
     const problems = this.#problems(waiting);
     return {
       v: 1 as const,
@@ -75,23 +85,35 @@ export class Health {
         reopened,
         problem,
       })),
-      outbox: typeof waiting === 'string' ? { waiting: 0, limit: 0, dropped: 0 } : waiting,
+      outbox: waiting instanceof FacedError ? { waiting: 0, limit: 0, dropped: 0 } : waiting,
       rssBytes: ownRssBytes() + (visionIsThread ? 0 : this.#visionRssBytes),
     };
   }
 
-  #problems(outbox: OutboxStats | string): Problem[] {
-    const { brokerProblem, unrecorded } = this.#sources;
+  #problems(outbox: OutboxStats | FacedError): Problem[] {
+    const { brokerProblem, recognition, promiseProblem } = this.#sources;
+    const problems: Problem[] = [];
+    const add = (code: ErrorCode, message: string): void => {
+      problems.push({ code, message });
+    };
+    for (const { camera, problem, problemCode } of this.#cameras.values())
+      if (problem !== null) add(problemCode ?? 'source.failed', `${camera}: ${problem}`);
+    if (this.#visionProblem !== null) add('vision.crashed', this.#visionProblem);
     const broker = brokerProblem();
-    return [
-      ...[...this.#cameras.values()].flatMap(({ camera, problem }) =>
-        problem === null ? [] : [{ code: 'source.open-failed', message: `${camera}: ${problem}` }],
-      ),
-      ...(broker === null ? [] : [{ code: 'mqtt.connect-failed', message: broker }]),
-      ...(typeof outbox === 'string' ? [{ code: 'gallery.failed', message: outbox }] : []),
-      ...(unrecorded() === 0
-        ? []
-        : [{ code: 'gallery.disk-full', message: `${unrecorded()} events wait in memory` }]),
-    ];
+    if (broker !== null) add('mqtt.connect-failed', broker);
+    const promise = promiseProblem();
+    if (promise !== null) add(promise.code, promise.message);
+    if (outbox instanceof FacedError) add(outbox.code, outbox.message);
+    const { unrecorded, lost, searchProblem } = recognition();
+    if (searchProblem !== null)
+      add(
+        searchProblem.code,
+        `the gallery does not answer (${searchProblem.message}); ${lost} looks are lost`,
+      );
+    if (unrecorded !== null) {
+      const { events, problem } = unrecorded;
+      add(problem.code, `${events} events wait in memory: ${problem.message}`);
+    }
+    return problems;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Decision } from '../domain/decision.js';
 import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
+import type { ErrorCode } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { AlignedFace, Face, FaceQuality, PoorReason } from '../domain/face.js';
 import type { Frame, Image, Instant } from '../domain/frame.js';
@@ -22,6 +23,8 @@ export interface SourceStats {
   readonly reopened: number;
   /** Why the source is not open, for people. */
   readonly problem: string | null;
+  /** Its stable code; null when there is no problem. */
+  readonly problemCode: ErrorCode | null;
 }
 
 /** Where frames come from. It never throws for a camera's sake: it waits, opens again and says so once. */

@@ -45,6 +45,11 @@ export class PromiseKeeper implements Judge {
     return this.#policy;
   }
 
+  /** Why the promise cannot be kept; null when it can. */
+  problem(): FacedError | null {
+    return this.#policy instanceof FacedError ? this.#policy : null;
+  }
+
   counts(): GalleryCounts {
     return this.#counts;
   }

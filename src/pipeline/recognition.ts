@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Embedding } from '../domain/embedding.js';
+import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { Match } from '../domain/person.js';
 import type { Logger } from '../lib/log.js';
@@ -20,6 +23,18 @@ export interface RecognitionOptions {
   readonly onRecovered?: () => void;
   /** Every look that was judged, whatever came of it. */
   readonly onLook?: (sighting: Sighting, match: Match | null) => void;
+  /** Pauses before the gallery is asked again about a look that it did not answer for, milliseconds. */
+  readonly retryPausesMs?: readonly number[];
+}
+
+export interface RecognitionStats {
+  readonly waiting: number;
+  readonly dropped: number;
+  readonly lost: number;
+  /** Events that wait in memory, and why the database does not take them; null when none waits. */
+  readonly unrecorded: { readonly events: number; readonly problem: FacedError } | null;
+  /** Why the gallery does not answer; null when it does. */
+  readonly searchProblem: FacedError | null;
 }
 
 type Input =
@@ -32,6 +47,8 @@ type Input =
 const MAX_WAITING = 256;
 /** Events that the disk did not take yet. */
 const MAX_UNRECORDED = 1000;
+/** A store that has crashed is back within these. */
+const RETRY_PAUSES_MS = [50, 250, 1000];
 
 /** The second half of a frame's way, in main: presence, match, decide, record. Everything in the order in which it was seen. */
 export class Recognition {
@@ -40,6 +57,11 @@ export class Recognition {
   #unrecorded: RecognitionEvent[] = [];
   #running: Promise<void> | null = null;
   #dropped = 0;
+  #lost = 0;
+  /** What the store last said to a search, when it did not answer. */
+  #searchProblem: FacedError | null = null;
+  /** What the database last said to an event that it did not take. */
+  #recordProblem: FacedError | null = null;
 
   constructor(options: RecognitionOptions) {
     this.#options = options;
@@ -58,8 +80,18 @@ export class Recognition {
     this.#push({ kind: 'all-ended' });
   }
 
-  stats(): { waiting: number; dropped: number; unrecorded: number } {
-    return { waiting: this.#waiting.length, dropped: this.#dropped, unrecorded: this.#unrecorded.length };
+  /** `lost`: looks for which the gallery had no answer even when asked again. */
+  stats(): RecognitionStats {
+    return {
+      waiting: this.#waiting.length,
+      dropped: this.#dropped,
+      lost: this.#lost,
+      unrecorded:
+        this.#recordProblem === null
+          ? null
+          : { events: this.#unrecorded.length, problem: this.#recordProblem },
+      searchProblem: this.#searchProblem,
+    };
   }
 
   /** Resolves when all that was pushed has been decided and, as far as the disk allows, recorded. */
@@ -70,6 +102,7 @@ export class Recognition {
   /** Tries again what the disk did not take; called now and then. In the queue, so that nothing is recorded beside it. */
   async retry(): Promise<void> {
     await this.settled();
+    if (this.#searchProblem !== null) await this.#search([]).catch(() => undefined);
     if (this.#unrecorded.length > 0) this.#push({ kind: 'retry' });
     await this.settled();
   }
@@ -90,7 +123,9 @@ export class Recognition {
         if (judged.length > 0 || input.kind === 'retry')
           await this.#record(judged.map((one) => buildEvent(one, this.#options.context)));
       } catch (error) {
-        this.#options.log.error({ error: String(error) }, 'a look at a face could not be judged');
+        // A search that failed has been said.
+        if (error !== this.#searchProblem)
+          this.#options.log.error({ error: String(error) }, 'a look at a face could not be judged');
       }
     }
     // In the same turn in which the queue was found empty: whoever pushes next begins anew.
@@ -105,9 +140,38 @@ export class Recognition {
     if (input.kind === 'ended') return asList(presence.trackEnded(input.track));
     const { sighting } = input;
     const embedding = presence.sight(sighting);
-    const [match] = embedding === null ? [] : await store.search([embedding]);
+    const [match] = embedding === null ? [] : await this.#search([embedding]);
     onLook?.(sighting, match ?? null);
     return asList(presence.judge(sighting.track, match ?? null));
+  }
+
+  /** Asks again, since the next look at somebody who passes by may never come; in an outage that is known already, once is enough. */
+  async #search(embeddings: readonly Embedding[]): Promise<(Match | null)[]> {
+    const { store, retryPausesMs = RETRY_PAUSES_MS, log } = this.#options;
+    const pauses = this.#searchProblem === null ? [...retryPausesMs] : [];
+    for (;;) {
+      try {
+        const found = await store.search(embeddings);
+        if (this.#searchProblem !== null) log.info({ lost: this.#lost }, 'the gallery answers again');
+        this.#searchProblem = null;
+        return found;
+      } catch (thrown) {
+        const error = FacedError.from(thrown);
+        const pause = error.code === 'gallery.closed' ? undefined : pauses.shift();
+        if (pause !== undefined) {
+          await sleep(pause);
+          continue;
+        }
+        this.#lost += embeddings.length;
+        if (this.#searchProblem === null)
+          log.error(
+            { code: error.code, reason: error.message, lost: this.#lost },
+            'the gallery does not answer; looks are lost',
+          );
+        this.#searchProblem = error;
+        throw error;
+      }
+    }
   }
 
   /** In order: what waited before comes first, so that the outbox keeps the order of decisions. */
@@ -123,9 +187,15 @@ export class Recognition {
       }
       if (before > 0) log.info({ events: recorded }, 'the database takes events again');
       this.#unrecorded = [];
-    } catch (error) {
+      this.#recordProblem = null;
+    } catch (thrown) {
+      const error = FacedError.from(thrown);
+      this.#recordProblem = error;
       if (before === 0)
-        log.error({ error: String(error) }, 'events wait in memory: the database does not take them');
+        log.error(
+          { code: error.code, reason: error.message, fix: error.fix },
+          'events wait in memory: the database does not take them',
+        );
       const left = waiting.slice(recorded);
       this.#dropped += Math.max(0, left.length - MAX_UNRECORDED);
       this.#unrecorded = left.slice(-MAX_UNRECORDED);

@@ -58,7 +58,14 @@ test('frames at the pace of the scenario; a slow reader misses some, which are c
     const expected = seq <= 10 ? 4 + 10 * (seq - 1) : 94;
     assert.ok(Math.abs(level - expected) <= 3, `${seq}: ${level} for ${expected}`);
   }
-  assert.deepEqual(source.stats(), { state: 'ended', received: 15, dropped: 3, reopened: 0, problem: null });
+  assert.deepEqual(source.stats(), {
+    state: 'ended',
+    received: 15,
+    dropped: 3,
+    reopened: 0,
+    problem: null,
+    problemCode: null,
+  });
 });
 
 test('the shipped scenario: 20 seconds or so, views of the shape of the frame, two people from other crops', async (t) => {

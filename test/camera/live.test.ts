@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { DEFAULT_BACKOFF } from '../../src/camera/backoff.js';
+import { deviceProblem } from '../../src/camera/device.js';
+import { createSource } from '../../src/camera/index.js';
 import { LiveSource, type Stream } from '../../src/camera/live.js';
 import { FacedError } from '../../src/domain/errors.js';
 import type { CapturedFrame, WaitOptions } from '../../src/image/index.js';
-import { recordingLogger } from './recording-logger.js';
+import { temporaryDir } from '../helpers/dirs.js';
+import { recordingLogger } from '../helpers/recording-logger.js';
 
 /** What one opening of the scripted camera does: it cannot be opened, or gives these, one for each next(). */
 type Script = 'no' | 'hang' | readonly (readonly [number, number] | 'freeze' | 'garbage' | 'end')[];
@@ -44,7 +48,7 @@ class ScriptedStream implements Stream {
   async stop(): Promise<void> {}
 }
 
-function camera(scripts: readonly Script[]) {
+function camera(scripts: readonly Script[], onPause: () => void = () => {}) {
   const left = [...scripts];
   const pauses: number[] = [];
   const { logger, lines } = recordingLogger();
@@ -55,6 +59,7 @@ function camera(scripts: readonly Script[]) {
       logger,
       pause: async (ms) => {
         pauses.push(ms);
+        onPause();
       },
       random: () => 0,
     },
@@ -63,6 +68,35 @@ function camera(scripts: readonly Script[]) {
 }
 
 const S = [4, 2] as const;
+
+test('what is wrong has the code of what is wrong: frozen, garbage, off', async () => {
+  for (const [scripts, code] of [
+    [[['freeze']], 'source.frozen'],
+    [[['garbage']], 'source.failed'],
+    [['no'], 'source.open-failed'],
+  ] as const) {
+    const seen: unknown[] = [];
+    const { source } = camera([...scripts, [S]], () => seen.push(source.stats().problemCode));
+    await source.start(new AbortController().signal);
+    await source.next();
+    assert.deepEqual(seen, [code]);
+    assert.equal(source.stats().problemCode, null);
+    await source.stop();
+  }
+});
+
+test('a device file that is not there is no device, one that may not be opened is no access', async (t) => {
+  const dir = await temporaryDir(t);
+  assert.equal(deviceProblem(join(dir, 'video0'))?.code, 'source.no-device');
+  assert.equal(deviceProblem('/dev/null'), null);
+  const { logger, lines } = recordingLogger();
+  const deps = { logger, pause: async () => void source.stop() };
+  const source = await createSource({ name: 'door', source: 'v4l2:/dev/faced-no-such' }, deps);
+  await source.start(new AbortController().signal);
+  assert.equal(await source.next(), null);
+  assert.equal(lines[0]?.details.code, 'source.no-device');
+  assert.equal(source.stats().problemCode, 'source.no-device');
+});
 
 test('an outage is said once, its end is said once, and the pauses grow', async () => {
   const { source, pauses, lines } = camera([[S, 'freeze'], 'no', 'no', ['garbage'], [S, S]]);
@@ -83,8 +117,9 @@ test('an outage is said once, its end is said once, and the pauses grow', async 
     source: 'rtsp://…@cam/s',
     code: 'source.frozen',
     reason: 'no frame came',
+    fix: undefined,
   });
-  const stats = { state: 'open', received: 3, dropped: 0, reopened: 2, problem: null };
+  const stats = { state: 'open', received: 3, dropped: 0, reopened: 2, problem: null, problemCode: null };
   assert.deepEqual(source.stats(), stats);
   await source.stop();
 });

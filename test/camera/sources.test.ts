@@ -8,9 +8,9 @@ import { encodeJpeg } from '../../src/image/index.js';
 import type { FrameSource } from '../../src/pipeline/ports.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { at, greyOf, paint, writeClip } from '../helpers/pictures.js';
+import { recordingLogger } from '../helpers/recording-logger.js';
 import { startRtspServer, withoutRtspServer } from '../helpers/rtsp.js';
 import { withOrientation } from '../image/encoded.js';
-import { recordingLogger } from './recording-logger.js';
 
 async function started(
   t: TestContext,
@@ -41,7 +41,14 @@ test('file: every frame in order, then the end', async (t) => {
     Array.from({ length: 20 }, (_, index) => [index + 1, greyOf(index)]),
   );
   assert.equal(await source.next(), null);
-  assert.deepEqual(source.stats(), { state: 'ended', received: 20, dropped: 0, reopened: 0, problem: null });
+  assert.deepEqual(source.stats(), {
+    state: 'ended',
+    received: 20,
+    dropped: 0,
+    reopened: 0,
+    problem: null,
+    problemCode: null,
+  });
 });
 
 test("file: at the clip's own pace", async (t) => {
@@ -104,6 +111,7 @@ test('images: sorted, upright, scaled down, the unreadable left out and said onc
     dropped: 0,
     reopened: 0,
     problem: '2 unreadable files were left out',
+    problemCode: 'image.unreadable',
   });
 });
 

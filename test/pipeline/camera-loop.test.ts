@@ -48,7 +48,7 @@ function loopOver(
           mediaMs,
         };
       }),
-    stats: () => ({ state: 'open', received: 0, dropped: 0, reopened: 0, problem: null }),
+    stats: () => ({ state: 'open', received: 0, dropped: 0, reopened: 0, problem: null, problemCode: null }),
   };
   const events = new TypedEvents<VisionEvents>((error) => assert.fail(String(error)));
   const seen: Sighting[] = [];

@@ -2,14 +2,14 @@ import type { Logger } from '../../src/lib/log.js';
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  readonly details: object;
+  readonly details: Readonly<Record<string, unknown>>;
   readonly message: string;
 }
 
 export function recordingLogger(): { logger: Logger; lines: LogLine[] } {
   const lines: LogLine[] = [];
   const at = (level: LogLine['level']) => (details: object, message: string) => {
-    lines.push({ level, details, message });
+    lines.push({ level, details: { ...details }, message });
   };
   const logger: Logger = {
     debug: at('debug'),
