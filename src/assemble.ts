@@ -65,6 +65,7 @@ export function openVision(
         liveness: config.liveness.passive === 'off' ? null : liveness,
       },
       cameras,
+      awaitJudgement: true,
       logLevel: config.log.level,
       ...(photographs === undefined ? {} : { photographs }),
     },

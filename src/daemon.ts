@@ -151,6 +151,7 @@ async function build(
       options.onEvent(event);
     },
     onRecovered: () => link.notify(),
+    onJudged: () => vision.judged(1),
     onLook: (sighting, match) => {
       if (config.mqtt.attempts)
         link.attempt(attemptOf({ sighting, match, policy: keeper.policy(), device: config.device }));

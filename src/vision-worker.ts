@@ -13,6 +13,7 @@ import { createLogger, type Logger } from './lib/log.js';
 import { channelOf, serve } from './lib/rpc.js';
 import { ImageAnalyser } from './pipeline/analyse.js';
 import { CameraLoop } from './pipeline/camera-loop.js';
+import { Flow } from './pipeline/flow.js';
 import type { AnalyseOptions, FrameSource, ImageAnalysis, VisionEvents } from './pipeline/ports.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
 import { StageClock } from './pipeline/stage-clock.js';
@@ -30,6 +31,7 @@ class VisionWorker {
   readonly #stopping = new AbortController();
   readonly #saidFailures = new Set<string>();
   readonly #emit: (name: string, payload: unknown) => void;
+  readonly #flow = new Flow();
   #logger: Logger = createLogger('info');
   #sources: FrameSource[] = [];
   #loops = new Map<string, CameraLoop>();
@@ -53,6 +55,7 @@ class VisionWorker {
     for (const name of ['sighted', 'trackEnded', 'cameraChanged', 'sourcesEnded', 'beat'] as const) {
       this.#events.on(name, (payload) => this.#emit(name, payload));
     }
+    if (options.awaitJudgement === true) this.#events.on('sighted', () => this.#flow.sent());
     this.#beat = setInterval(() => this.#sayBeat(), BEAT_MS);
     const store = new ModelStore({ dir: options.modelsDir, logger: this.#logger });
     const wanted = {
@@ -81,6 +84,7 @@ class VisionWorker {
         events: this.#events,
         onFailure: (error) => this.#sayFailure(error),
         tracker: sameFaceLimits(models.recogniser.curve),
+        flow: this.#flow,
       });
       this.#sources.push(source);
       this.#loops.set(camera.name, loop);
@@ -116,6 +120,10 @@ class VisionWorker {
     } finally {
       this.#waiting--;
     }
+  }
+
+  judged(sightings: number): void {
+    this.#flow.judged(sightings);
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {
@@ -182,6 +190,7 @@ const server = serve(channel, {
   start: (options: VisionOptions) => worker.start(options),
   stop: () => worker.stop(),
   analyse: (request: { image: Uint8Array; options?: AnalyseOptions }) => worker.analyse(request),
+  judged: (sightings: number) => worker.judged(sightings),
   snapshot: (camera: string) => worker.snapshot(camera),
 });
 const worker = new VisionWorker((name, payload) => server.emit(name, payload));

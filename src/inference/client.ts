@@ -128,6 +128,11 @@ class SupervisedVision implements Vision {
     });
   }
 
+  judged(sightings: number): void {
+    // A worker that has ended waits for nothing.
+    this.#running?.caller.call('judged', sightings).catch(() => undefined);
+  }
+
   async snapshot(camera: string): Promise<Uint8Array | null> {
     return (await this.#running?.caller.call<Uint8Array | null>('snapshot', camera)) ?? null;
   }

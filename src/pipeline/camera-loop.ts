@@ -6,6 +6,7 @@ import type { Frame, Image } from '../domain/frame.js';
 import { encodeJpeg } from '../image/index.js';
 import type { TypedEvents } from '../lib/events.js';
 import { Company } from './company.js';
+import type { Flow } from './flow.js';
 import { FrameView } from './frame-view.js';
 import { MotionGate, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH } from './motion.js';
 import type {
@@ -38,6 +39,8 @@ export interface CameraLoopParts {
   /** The work on one frame failed. Said each time; whoever listens says it once. */
   readonly onFailure: (error: FacedError) => void;
   readonly tracker?: Partial<TrackerOptions>;
+  /** Holds up a source that can wait until what it showed is judged; without it nothing does. */
+  readonly flow?: Flow;
   /** Without a frame for so long (a frozen camera) nobody is in view any more, milliseconds. Default 3000. */
   readonly silenceMs?: number;
 }
@@ -68,6 +71,7 @@ export class CameraLoop {
   #said = '';
   #snapshots: ((jpeg: Uint8Array | null) => void)[] = [];
   #over = false;
+  #held = false;
   readonly #onUnusable = (): void => {
     this.#unusable++;
   };
@@ -126,7 +130,13 @@ export class CameraLoop {
   tick(): void {
     this.#sayChange();
     const silenceMs = this.#parts.silenceMs ?? SILENCE_MS;
-    if (this.#over || this.#tracker.alive === 0 || performance.now() - this.#frameAt < silenceMs) return;
+    if (
+      this.#over ||
+      this.#held ||
+      this.#tracker.alive === 0 ||
+      performance.now() - this.#frameAt < silenceMs
+    )
+      return;
     this.#frameAt = performance.now();
     this.#parts.turns.take(() => this.#guard(() => this.#endAll()));
   }
@@ -276,6 +286,14 @@ export class CameraLoop {
     const rest = live ? 1000 / fps - (performance.now() - startedAt) : 0;
     if (rest > 1) await sleep(rest, undefined, { signal }).catch(() => undefined);
     else await new Promise((resolve) => setImmediate(resolve));
+    if (frame.still || frame.mediaMs !== undefined) await this.#hold(signal);
+  }
+
+  async #hold(signal: AbortSignal): Promise<void> {
+    this.#held = true;
+    await this.#parts.flow?.room(signal);
+    this.#held = false;
+    this.#frameAt = performance.now();
   }
 
   #sayChange(): void {

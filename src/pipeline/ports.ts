@@ -174,6 +174,8 @@ export interface Vision {
   ): () => void;
   /** One encoded picture (JPEG, PNG, …) through detection, alignment and embedding. Rejects with `busy` when its bounded queue is full. */
   analyse(image: Uint8Array, options?: AnalyseOptions): Promise<ImageAnalysis>;
+  /** So many sightings more are judged, or given up: a folder or a clip goes on then (`VisionOptions.awaitJudgement`). */
+  judged(sightings: number): void;
   /** The camera's newest frame as JPEG; null when it has none. */
   snapshot(camera: string): Promise<Uint8Array | null>;
 }

@@ -23,6 +23,8 @@ export interface RecognitionOptions {
   readonly onRecovered?: () => void;
   /** Every look that was judged, whatever came of it. */
   readonly onLook?: (sighting: Sighting, match: Match | null) => void;
+  /** After each look, whatever came of it, also when it was dropped: whoever can wait sends the next one. */
+  readonly onJudged?: () => void;
   /** Pauses before the gallery is asked again about a look that it did not answer for, milliseconds. */
   readonly retryPausesMs?: readonly number[];
 }
@@ -109,8 +111,9 @@ export class Recognition {
 
   #push(input: Input): void {
     if (this.#waiting.length >= MAX_WAITING) {
-      this.#waiting.splice(leastMissed(this.#waiting), 1);
+      const [given] = this.#waiting.splice(leastMissed(this.#waiting), 1);
       this.#dropped++;
+      if (given?.kind === 'sighted') this.#options.onJudged?.();
     }
     this.#waiting.push(input);
     this.#running ??= this.#work();
@@ -127,13 +130,14 @@ export class Recognition {
         if (error !== this.#searchProblem)
           this.#options.log.error({ error: String(error) }, 'a look at a face could not be judged');
       }
+      if (input.kind === 'sighted') this.#options.onJudged?.();
     }
     // In the same turn in which the queue was found empty: whoever pushes next begins anew.
     this.#running = null;
   }
 
   async #judge(input: Input): Promise<Judged[]> {
-    const { presence, store, onLook } = this.#options;
+    const { presence, onLook } = this.#options;
     await this.#options.ready;
     if (input.kind === 'retry') return [];
     if (input.kind === 'all-ended') return presence.endAll();

@@ -18,6 +18,8 @@ export interface VisionOptions {
   readonly cameras: readonly CameraSettings[];
   /** Pictures that may wait for {@link Vision.analyse}; more are refused with `busy`. Default 8. */
   readonly analyseQueue?: number;
+  /** Somebody calls {@link Vision.judged} for each sighting, and folders and clips wait for it. Default false: nobody waits. */
+  readonly awaitJudgement?: boolean;
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
   /** Folder of the photographs for the `demo` source. */
   readonly photographs?: string;

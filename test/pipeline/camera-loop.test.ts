@@ -4,8 +4,12 @@ import type { AlignedFace, Face } from '../../src/domain/face.js';
 import type { Frame } from '../../src/domain/frame.js';
 import { createImage } from '../../src/image/index.js';
 import { TypedEvents } from '../../src/lib/events.js';
+import { silentLogger } from '../../src/lib/log.js';
 import { CameraLoop, type CameraLoopParts } from '../../src/pipeline/camera-loop.js';
+import { Flow } from '../../src/pipeline/flow.js';
 import type { FrameSource, Sighting, VisionEvents } from '../../src/pipeline/ports.js';
+import { Presence } from '../../src/pipeline/presence.js';
+import { Recognition } from '../../src/pipeline/recognition.js';
 import { StageClock } from '../../src/pipeline/stage-clock.js';
 import { Tracker } from '../../src/pipeline/tracker.js';
 import { Turns } from '../../src/pipeline/turns.js';
@@ -223,6 +227,57 @@ test('two in one frame are in view together, also when the network takes them fo
   assert.deepEqual(seen.find((one) => one.track === first)?.alongside, undefined);
   assert.ok(seen.some((one) => one.track === first && one.alongside?.[0] === second));
   assert.ok(seen.every((one) => one.track !== second || one.alongside?.[0] === first));
+});
+
+test('a folder waits for a slow gallery: every face of it is decided', async () => {
+  const flow = new Flow();
+  const { run, events, loop } = loopOver(every(1, 400), () => [face()], { still: true, flow });
+  let decided = 0;
+  const recognition = new Recognition({
+    presence: new Presence({ policy: () => ({ threshold: 0.4, margin: 0.05, livenessMinimum: null }) }),
+    store: {
+      search: async (wanted) => {
+        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+        return wanted.map(() => null);
+      },
+      recordEvent: async () => {},
+    },
+    ready: Promise.resolve(),
+    context: { device: 'd', model: 'm' },
+    log: silentLogger,
+    messages: () => [],
+    onEvent: () => decided++,
+    onJudged: () => flow.judged(1),
+  });
+  events.on('sighted', (sighting) => {
+    flow.sent();
+    recognition.sighted(sighting);
+  });
+  events.on('trackEnded', (track) => recognition.trackEnded(track));
+  await run();
+  await recognition.settled();
+  assert.equal(recognition.stats().dropped, 0);
+  assert.equal(decided, 400);
+  assert.equal(loop.stats().processed, 400);
+});
+
+test('a clip that waits is not frozen, and a stop ends the waiting', async () => {
+  const flow = new Flow();
+  const stop = new AbortController();
+  const { loop, events, ended } = loopOver(every(100, 1000), () => [face()], { flow, silenceMs: 0 });
+  for (let index = 0; index < 7; index++) flow.sent();
+  const sighted = new Promise((resolve) => events.on('sighted', resolve));
+  events.on('sighted', () => flow.sent());
+  const over = loop.run(stop.signal);
+  await sighted;
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  loop.tick();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(ended, []);
+  assert.ok(loop.stats().processed < 10);
+  stop.abort();
+  await over;
+  assert.equal(ended.length, 1);
 });
 
 test('a clip that begins anew has new tracks', async () => {
