@@ -15,7 +15,7 @@ import {
   traceShapes,
   upgradeOpset,
 } from './graph/index.js';
-import { buildMobileFaceNet } from './mobilefacenet.js';
+import { buildMobileFaceNet } from './mobilefacenet/index.js';
 import { assertClose } from './optimize.js';
 
 export interface ImportedModel {
@@ -37,7 +37,8 @@ export async function importModel(path: string): Promise<ImportedModel> {
   } catch (cause) {
     throw new FacedError('usage.not-found', `${path} cannot be read`, { cause });
   }
-  if (!isCheckpoint(bytes)) return importOnnx(decodeModel(bytes, { folder: dirname(path), label: path }));
+  if (!isCheckpoint(bytes, path))
+    return importOnnx(decodeModel(bytes, { folder: dirname(path), label: path }));
   const { model, input, dimensions } = buildMobileFaceNet(readCheckpoint(bytes));
   return { model, form: 'pytorch', input, dimensions };
 }

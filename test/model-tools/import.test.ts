@@ -6,7 +6,7 @@ import { FacedError } from '../../src/domain/errors.js';
 import { readCheckpoint, withoutPrefixes } from '../../src/model-tools/checkpoint/torch.js';
 import { encodeModel, floatTensor, type Model, runModel } from '../../src/model-tools/graph/index.js';
 import { importModel, importOnnx } from '../../src/model-tools/import.js';
-import { buildMobileFaceNet } from '../../src/model-tools/mobilefacenet.js';
+import { buildMobileFaceNet } from '../../src/model-tools/mobilefacenet/index.js';
 import { dataPath, withoutData } from '../helpers/data.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { noise, preluNet } from './nets.js';
@@ -112,7 +112,7 @@ describe('a pickle', () => {
       bytes([0x80, 2], 'cacme\nThing\nK', [1], [0x85], [0x81], '.'),
       /acme\.Thing/,
     ],
-    ['an old INST operation', bytes([0x80, 2], '(iacme\nThing\n.'), /0x69/],
+    ['a class made by INST with arguments', bytes([0x80, 2], '(K', [1], 'iacme\nThing\n.'), /acme\.Thing/],
     ['an extension code', bytes([0x80, 2, 0x82, 1], '.'), /0x82/],
   ];
   for (const [name, pickle, expected] of cases) {

@@ -1,21 +1,17 @@
 import { FacedError } from '../../domain/errors.js';
+import {
+  damaged,
+  decimal,
+  long,
+  named,
+  PickleGlobal,
+  PickleObject,
+  pairs,
+  quoted,
+  refused,
+} from './pickle-values.js';
 
-/** A name that the pickle mentions; nothing is imported for it. */
-export class PickleGlobal {
-  readonly name: string;
-  constructor(name: string) {
-    this.name = name;
-  }
-}
-
-/** An instance of a class that we do not have: its attributes alone. */
-export class PickleObject {
-  readonly className: string;
-  attributes: Map<unknown, unknown> = new Map();
-  constructor(className: string) {
-    this.className = className;
-  }
-}
+export { PickleGlobal, PickleObject } from './pickle-values.js';
 
 /** Values of a pickle: null, booleans, numbers, strings, bytes, arrays (lists, tuples and sets), Maps, and the two above. */
 export type PickleValue = unknown;
@@ -27,27 +23,10 @@ export interface PickleRules {
   persistent(id: PickleValue): PickleValue;
 }
 
-/** Modules whose mere mention has no place among tensors. */
-const FORBIDDEN =
-  /^(os|posix|nt|sys|subprocess|shutil|socket|pty|runpy|importlib|ctypes|pickle|_pickle|marshal|code|timeit|operator|functools|webbrowser|platform|asyncio|multiprocessing|threading|builtins|__builtin__|commands|pip|bdb|pdb)(\.|$)/;
-const PLAIN_BUILTINS = new Set([
-  'set',
-  'frozenset',
-  'dict',
-  'list',
-  'tuple',
-  'int',
-  'float',
-  'bool',
-  'str',
-  'bytes',
-  'object',
-]);
-
 const MARK = Symbol('mark');
 
 /**
- * Reads one pickle (Python's pickletools, protocols 2 to 5) and executes nothing: calls are answered by `rules` or
+ * Reads one pickle (Python's pickletools, protocols 0 to 5) and executes nothing: calls are answered by `rules` or
  * refused by name (`checkpoint.refused`), objects of unknown classes become their attributes. Answers the value and
  * where the pickle ended, since PyTorch's stream form is several of them one after the other.
  */
@@ -222,6 +201,37 @@ class Machine {
         stack.push(named(`${module}.${name}`));
         return;
       }
+      case 'i': {
+        // INST: a class by name and its arguments from the mark on, in protocol 0.
+        const cls = named(`${this.#line()}.${this.#line()}`);
+        stack.push(this.#instance(cls, this.#popMark()));
+        return;
+      }
+      case 'o': {
+        const [cls, ...args] = this.#popMark();
+        if (!(cls instanceof PickleGlobal)) throw damaged('it makes an object of no class');
+        stack.push(this.#instance(cls, args));
+        return;
+      }
+      case 'S':
+        stack.push(quoted(this.#line()));
+        return;
+      case 'V':
+        stack.push(this.#line());
+        return;
+      case 'I':
+      case 'L':
+        stack.push(decimal(this.#line()));
+        return;
+      case 'F':
+        stack.push(Number(this.#line()));
+        return;
+      case 'p':
+        this.#memo.set(Number(this.#line()), stack.at(-1));
+        return;
+      case 'g':
+        stack.push(this.#remembered(Number(this.#line())));
+        return;
       case '\x93': {
         const [module, name] = this.#popMany(2);
         stack.push(named(`${String(module)}.${String(name)}`));
@@ -328,41 +338,4 @@ class Machine {
     this.#at = end + 1;
     return text;
   }
-}
-
-function named(name: string): PickleGlobal {
-  const builtin = /^(builtins|__builtin__)\.(.*)$/.exec(name);
-  const plain = builtin !== null && PLAIN_BUILTINS.has(builtin[2] ?? '');
-  if (!plain && FORBIDDEN.test(name)) throw refused(name);
-  return new PickleGlobal(name);
-}
-
-function pairs(target: Map<unknown, unknown>, items: unknown[]): Map<unknown, unknown> {
-  for (let index = 0; index + 1 < items.length; index += 2) target.set(items[index], items[index + 1]);
-  return target;
-}
-
-/** Little-endian two's complement; beyond 2^53 the nearest number (such are magic numbers and hashes, not sizes). */
-function long(bytes: Buffer): number {
-  let value = 0n;
-  for (let index = bytes.length - 1; index >= 0; index -= 1)
-    value = (value << 8n) | BigInt(bytes[index] ?? 0);
-  return Number(BigInt.asIntN(bytes.length * 8, value));
-}
-
-function refused(what: string): FacedError {
-  return new FacedError(
-    'checkpoint.refused',
-    `the checkpoint asks for ${what}, which tensors have no need of`,
-    {
-      fix: 'do not open this file with PyTorch unless you trust its maker; save the state_dict alone and import that',
-    },
-  );
-}
-
-function damaged(what: string, cause?: unknown): FacedError {
-  return new FacedError('model.unreadable', `the checkpoint's pickle cannot be read: ${what}`, {
-    fix: 'copy or download the checkpoint again',
-    cause,
-  });
 }

@@ -1,59 +1,28 @@
 import { FacedError } from '../../domain/errors.js';
-import { type PickleGlobal, PickleObject, type PickleRules, readPickle } from './pickle.js';
+import { elementCount } from '../graph/tensor.js';
+import { PickleGlobal, PickleObject, type PickleRules, readPickle } from './pickle.js';
+import {
+  contiguous,
+  ELEMENT_BYTES,
+  LazyTensor,
+  notPyTorch,
+  type StateDict,
+  type Storage,
+} from './storage.js';
 import { ZipArchive } from './zip.js';
 
-/** A tensor of a checkpoint as float32, contiguous, row-major. Integer counters come along as floats. */
-export interface CheckpointTensor {
-  readonly dims: readonly number[];
-  readonly values: Float32Array;
-}
-
-/** Names and tensors in the order of the file, which is the order in which the network was declared. */
-export type StateDict = ReadonlyMap<string, CheckpointTensor>;
-
-interface Storage {
-  readonly type: string;
-  readonly count: number;
-  /** Filled before use: the stream form has the data behind the pickle. */
-  data: Uint8Array | null;
-}
-
-/** A tensor before its data is read. */
-class LazyTensor {
-  readonly storage: Storage;
-  readonly offset: number;
-  readonly dims: readonly number[];
-  readonly strides: readonly number[];
-
-  constructor(parts: { storage: Storage; offset: number; dims: number[]; strides: number[] }) {
-    this.storage = parts.storage;
-    this.offset = parts.offset;
-    this.dims = parts.dims;
-    this.strides = parts.strides;
-  }
-}
+export { type CheckpointTensor, halfToFloat, type StateDict } from './storage.js';
 
 /** PyTorch's serialization.py: the number that the stream form begins with. */
 const STREAM_MAGIC = Number(0x1950a86a20f9469cfc6cn);
 const STREAM_PROTOCOL = 1001;
 const MAX_ELEMENTS = 2 ** 28;
 
-const ELEMENT_BYTES: Readonly<Record<string, number>> = {
-  FloatStorage: 4,
-  HalfStorage: 2,
-  BFloat16Storage: 2,
-  DoubleStorage: 8,
-  LongStorage: 8,
-  IntStorage: 4,
-  ShortStorage: 2,
-  CharStorage: 1,
-  ByteStorage: 1,
-  BoolStorage: 1,
-};
-
-/** True for the beginnings of both PyTorch forms. */
-export function isCheckpoint(bytes: Uint8Array): boolean {
-  return (bytes[0] === 0x50 && bytes[1] === 0x4b) || (bytes[0] === 0x80 && (bytes[1] ?? 9) <= 5);
+/** True for the beginnings of both PyTorch forms, and for the names that PyTorch's users give to their files. */
+export function isCheckpoint(bytes: Uint8Array, path = ''): boolean {
+  const zip = bytes[0] === 0x50 && bytes[1] === 0x4b;
+  const pickle = bytes[0] === 0x80 && (bytes[1] ?? 9) <= 5;
+  return zip || pickle || /\.(pt|pth|ckpt|pkl|pickle)$/i.test(path);
 }
 
 /**
@@ -67,6 +36,8 @@ export function readCheckpoint(bytes: Uint8Array): StateDict {
     throw new FacedError('checkpoint.mismatch', 'the checkpoint holds no tensors', {
       fix: 'save the state_dict of the network',
     });
+  const claimed = [...found.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
+  if (!(claimed <= MAX_ELEMENTS)) throw notPyTorch(`its tensors claim ${claimed} elements`);
   return withoutPrefixes(new Map([...found].map(([name, tensor]) => [name, contiguous(name, tensor)])));
 }
 
@@ -173,11 +144,15 @@ function rulesFor(open: (type: string, key: string, count: number) => Storage): 
       return open(name, String(key), count);
     },
     reduce(name, args) {
-      const call = CALLS[name];
+      if (NUMPY.test(name)) return { value: null };
+      const call = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
       return call === undefined ? undefined : { value: call(args) };
     },
   };
 }
+
+/** NumPy's numbers and arrays, which trainers leave beside the network (a best accuracy, say): none of its tensors. */
+const NUMPY = /^numpy\.(dtype|_?core\.multiarray\.(scalar|_reconstruct)|_core\.numeric\._frombuffer)$/;
 
 /** Every function that a checkpoint may name, and what it means here. */
 const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
@@ -190,6 +165,14 @@ const CALLS: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'torch._utils._rebuild_tensor_v2': rebuildTensor,
   'torch._utils._rebuild_parameter': (args) => args[0],
   'torch._utils._rebuild_parameter_with_state': (args) => args[0],
+  'torch._tensor._rebuild_from_type_v2': ([rebuild, , args]) => {
+    const name = rebuild instanceof PickleGlobal ? rebuild.name : '';
+    if (!/^torch\._utils\._rebuild_(tensor|parameter)/.test(name) || !Array.isArray(args))
+      throw notPyTorch(`a tensor is made by ${name || 'no function'}`);
+    return CALLS[name]?.(args);
+  },
+  // How protocol 2 writes bytes: a Latin-1 string and the word latin1.
+  '_codecs.encode': (args) => args[0],
   'torch.jit._pickle.build_intlist': (args) => args[0],
   'torch.jit._pickle.build_doublelist': (args) => args[0],
   'torch.jit._pickle.build_boollist': (args) => args[0],
@@ -216,8 +199,8 @@ function tensorsOf(root: unknown): Map<string, LazyTensor> {
   const seen = new Set<unknown>();
   const visit = (value: unknown, depth: number): void => {
     if (depth > 8 || seen.has(value) || typeof value !== 'object' || value === null) return;
+    const tensors = flatTensors(value, seen);
     seen.add(value);
-    const tensors = flatTensors(value);
     if (tensors.size > best.size) best = tensors;
     const children =
       value instanceof Map
@@ -233,8 +216,11 @@ function tensorsOf(root: unknown): Map<string, LazyTensor> {
   return best;
 }
 
-/** Tensors directly in a dictionary, or all those of a module (its parameters, buffers, then sub-modules). */
-function flatTensors(value: object): Map<string, LazyTensor> {
+/**
+ * Tensors directly in a dictionary, or all those of a module (its parameters, buffers, then sub-modules). Each module is
+ * walked once, so that one which refers to itself comes to an end.
+ */
+function flatTensors(value: object, seen: Set<unknown>): Map<string, LazyTensor> {
   const found = new Map<string, LazyTensor>();
   if (value instanceof Map) {
     for (const [key, item] of value) if (item instanceof LazyTensor) found.set(String(key), item);
@@ -242,7 +228,9 @@ function flatTensors(value: object): Map<string, LazyTensor> {
   }
   if (!(value instanceof PickleObject)) return found;
   const walk = (object: PickleObject, prefix: string, depth: number): void => {
-    if (depth > 32) return;
+    if (depth > 32 || seen.has(object)) return;
+    seen.add(object);
+    checkEpsilon(object, prefix);
     for (const [key, item] of object.attributes) {
       if (item instanceof LazyTensor) found.set(prefix + String(key), item);
       else if (item instanceof PickleObject) walk(item, `${prefix}${String(key)}.`, depth + 1);
@@ -260,67 +248,15 @@ function flatTensors(value: object): Map<string, LazyTensor> {
   return found;
 }
 
-function contiguous(name: string, tensor: LazyTensor): CheckpointTensor {
-  const { storage, dims, strides, offset } = tensor;
-  const count = dims.reduce((product, dim) => product * dim, 1);
-  if (count > MAX_ELEMENTS) throw notPyTorch(`${name} claims the shape [${dims}]`);
-  const elements = decode(storage, name);
-  const last = offset + dims.reduce((sum, dim, axis) => sum + Math.max(dim - 1, 0) * (strides[axis] ?? 0), 0);
-  if (count > 0 && last >= elements.length) throw notPyTorch(`${name} reaches beyond its storage`);
-  const values = new Float32Array(count);
-  const index = dims.map(() => 0);
-  for (let at = 0; at < count; at += 1) {
-    let from = offset;
-    for (let axis = 0; axis < dims.length; axis += 1) from += (index[axis] ?? 0) * (strides[axis] ?? 0);
-    values[at] = elements[from] ?? 0;
-    for (let axis = dims.length - 1; axis >= 0; axis -= 1) {
-      index[axis] = (index[axis] ?? 0) + 1;
-      if ((index[axis] ?? 0) < (dims[axis] ?? 0)) break;
-      index[axis] = 0;
-    }
-  }
-  return { dims, values };
-}
-
-function decode(storage: Storage, name: string): ArrayLike<number> {
-  if (storage.data === null) throw notPyTorch(`the data of ${name} is missing`);
-  const size = ELEMENT_BYTES[storage.type] ?? 1;
-  if (storage.data.byteLength < storage.count * size) throw notPyTorch(`the data of ${name} is cut off`);
-  const copy = new Uint8Array(storage.data.subarray(0, storage.count * size)).buffer;
-  switch (storage.type) {
-    case 'FloatStorage':
-      return new Float32Array(copy);
-    case 'DoubleStorage':
-      return new Float64Array(copy);
-    case 'LongStorage':
-      return Array.from(new BigInt64Array(copy), Number);
-    case 'IntStorage':
-      return new Int32Array(copy);
-    case 'ShortStorage':
-      return new Int16Array(copy);
-    case 'CharStorage':
-      return new Int8Array(copy);
-    case 'HalfStorage':
-      return Float32Array.from(new Uint16Array(copy), halfToFloat);
-    case 'BFloat16Storage':
-      return new Float32Array(Uint32Array.from(new Uint16Array(copy), (bits) => bits << 16).buffer);
-    default:
-      return new Uint8Array(copy);
-  }
-}
-
-/** IEEE 754 binary16. */
-export function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-function notPyTorch(what: string): FacedError {
-  return new FacedError('model.unreadable', `the checkpoint cannot be read: ${what}`, {
-    fix: 'save it again with torch.save(model.state_dict(), …), or copy the file again',
-  });
+/** Modules say what a bare state_dict cannot. */
+function checkEpsilon({ className, attributes }: PickleObject, prefix: string): void {
+  const epsilon = attributes.get('eps');
+  if (!/BatchNorm/.test(className) || typeof epsilon !== 'number' || epsilon === 1e-5) return;
+  throw new FacedError(
+    'checkpoint.mismatch',
+    `${prefix}eps is ${epsilon}, and every MobileFaceNet has 1e-5`,
+    {
+      fix: 'export this network to ONNX with its own code and import the ONNX file',
+    },
+  );
 }
