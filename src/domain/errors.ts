@@ -45,11 +45,18 @@ export const ERROR_CODES = {
   'gallery.invalid-sample': 'A sample or person that was given is malformed.',
   'gallery.invalid-name': 'The name cannot be used.',
   'gallery.not-found': 'No such person or sample.',
+  'gallery.invalid-consent': 'A record of consent lacks the version of the text or the date.',
+  'gallery.no-image': 'No picture was kept.',
+  'gallery.occupied': 'A gallery is there already and is not replaced without being told to.',
   'gallery.failed': 'SQLite refused for another reason, which the message names.',
   // enrolment
   'enroll.no-face': 'No face was found.',
   'enroll.several-faces': 'More than one face was found.',
   'enroll.poor': 'The face is not good enough to learn from.',
+  'enroll.duplicate': 'The face is in the gallery already, as somebody else.',
+  'enroll.outlier': 'The face is too unlike the other samples of this person.',
+  'enroll.nothing-new': 'The person has samples that say the same already.',
+  'enroll.timed-out': 'No good picture came in time.',
   // configuration
   'config.invalid': 'The configuration has mistakes; each is listed with its path.',
   'config.unreadable': 'The configuration file cannot be read.',

@@ -1,30 +1,94 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, open, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { FacedError } from '../domain/errors.js';
+import type { BackupInfo } from '../pipeline/ports.js';
 import type { Db } from './database.js';
+import { EventLog } from './event-log.js';
+import { forGood } from './for-good.js';
+import type { Sealer } from './seal.js';
 
 /** Pages copied at a time; between two steps other calls are served. */
 const STEP_PAGES = 256;
 
-/** SQLite's online backup into a temporary file, which takes its name after it was checked and synced. */
-export async function backupTo(db: Db, path: string): Promise<void> {
+/** SQLite's online backup. Strangers' faces, which are kept for a while only, are not in it. */
+export function backupTo(db: Db, path: string): Promise<BackupInfo> {
+  return writeCopy(path, async (temporary) => {
+    await db.backup(temporary, { progress: () => STEP_PAGES });
+    return (copy) => {
+      forGood(copy, () => copy.exec('DELETE FROM unknown_faces'));
+      copy.prepare("INSERT OR REPLACE INTO meta VALUES ('backup-at', ?)").run(Date.now());
+    };
+  });
+}
+
+/** What was deleted since a copy was made: ids of people and samples. */
+export type Tombstones = ReadonlyMap<string, number>;
+
+export function tombstonesOf(db: Db): Tombstones {
+  const rows = db.prepare('SELECT id, deleted_at FROM tombstones').raw().all() as [string, number][];
+  return new Map(rows);
+}
+
+/** Takes out of a backup what was deleted since; the file is whole at every moment. Answers how many people went. */
+export async function purgeCopy(path: string, tombstones: Tombstones, sealer: Sealer): Promise<number> {
+  mustOpenWith(path, sealer);
+  if (buriedIn(path, tombstones) === 0) return 0;
+  let people = 0;
+  await writeCopy(path, async (temporary) => {
+    await copyFile(path, temporary);
+    return async (copy) => {
+      people = await bury(copy, tombstones, sealer);
+    };
+  });
+  return people;
+}
+
+/** Deletes from an open copy what has a tombstone, with the names in its events. Answers how many people went. */
+export async function bury(copy: Db, tombstones: Tombstones, sealer: Sealer): Promise<number> {
+  copy.pragma('foreign_keys = ON');
+  const person = copy.prepare('DELETE FROM people WHERE id = ?');
+  const sample = copy.prepare('DELETE FROM samples WHERE id = ?');
+  const stone = copy.prepare('INSERT INTO tombstones VALUES (?, ?) ON CONFLICT DO NOTHING');
+  const gone: string[] = [];
+  forGood(
+    copy,
+    copy.transaction(() => {
+      for (const [id, deletedAt] of tombstones) {
+        if (person.run(id).changes > 0) gone.push(id);
+        sample.run(id);
+        stone.run(id, deletedAt);
+      }
+    }),
+  );
+  const log = new EventLog(copy, sealer, { outboxLimit: 0, retentionDays: 0, eventLimit: 0 });
+  log.load();
+  for (const id of gone) await log.redact(id);
+  copy.exec('VACUUM');
+  return gone.length;
+}
+
+/**
+ * Makes a database beside `path`, lets `write` fill it and the answered function change it, checks and syncs it, and
+ * only then gives it its name.
+ */
+export async function writeCopy(
+  path: string,
+  write: (temporary: string) => Promise<(copy: Db) => void | Promise<void>>,
+): Promise<BackupInfo> {
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     const folder = await open(dirname(path), 'r');
     try {
-      await db.backup(temporary, { progress: () => STEP_PAGES });
+      const change = await write(temporary);
       await chmod(temporary, 0o600);
-      const problems = finish(temporary);
-      if (problems.length > 0)
-        throw new FacedError('gallery.corrupt', `The copy is damaged: ${problems[0]}`, {
-          fix: 'Look at the kernel log (dmesg) for errors of the disk, and write the backup to another one.',
-        });
-      const copy = await open(temporary, 'r+');
-      await copy.sync().finally(() => copy.close());
+      const info = await finish(temporary, change);
+      const file = await open(temporary, 'r+');
+      await file.sync().finally(() => file.close());
       await rename(temporary, path);
       await folder.sync();
+      return { ...info, bytes: (await stat(path)).size };
     } finally {
       await folder.close();
     }
@@ -44,12 +108,78 @@ export function integrityProblems(db: Db): string[] {
   ];
 }
 
+/** What is told of the key: enough to know it again, nothing that helps to find it. */
+export function keyIdOf(keyCheck: Uint8Array): string {
+  return Buffer.from(keyCheck.subarray(0, 8)).toString('hex');
+}
+
+/** The value by which a copy's key is known. */
+export function keyCheckOf(copy: Db): Buffer {
+  const check = copy.prepare("SELECT value FROM meta WHERE key = 'key-check'").pluck().get();
+  if (check instanceof Buffer) return check;
+  throw new FacedError('gallery.corrupt', 'The file does not say which key opens it.', {
+    fix: 'Use another backup.',
+  });
+}
+
+/** What a copy says of itself. */
+export function describeCopy(copy: Db): Omit<BackupInfo, 'bytes'> {
+  const count = (table: string) => copy.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+  const madeAt = copy.prepare("SELECT value FROM meta WHERE key = 'backup-at'").pluck().get();
+  return {
+    madeAt: typeof madeAt === 'number' ? madeAt : 0,
+    keyId: keyIdOf(keyCheckOf(copy)),
+    people: count('people'),
+    samples: count('samples'),
+  };
+}
+
 /** One file that needs no log beside it, and is whole. */
-function finish(path: string): string[] {
+async function finish(
+  path: string,
+  change: (copy: Db) => void | Promise<void>,
+): Promise<Omit<BackupInfo, 'bytes'>> {
   const copy = new Database(path);
   try {
     copy.pragma('journal_mode = DELETE');
-    return integrityProblems(copy);
+    await change(copy);
+    const [problem] = integrityProblems(copy);
+    if (problem !== undefined)
+      throw new FacedError('gallery.corrupt', `The copy is damaged: ${problem}`, {
+        fix: 'Look at the kernel log (dmesg) for errors of the disk, and write the backup to another one.',
+      });
+    return describeCopy(copy);
+  } finally {
+    copy.close();
+  }
+}
+
+/** Looks without writing: an old backup in which nobody was deleted is not written again at every turn. */
+function buriedIn(path: string, tombstones: Tombstones): number {
+  const copy = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const ids = copy
+      .prepare('SELECT id FROM people UNION ALL SELECT id FROM samples')
+      .pluck()
+      .all() as string[];
+    return ids.filter((id) => tombstones.has(id)).length;
+  } finally {
+    copy.close();
+  }
+}
+
+function mustOpenWith(path: string, sealer: Sealer): void {
+  const copy = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const check = keyCheckOf(copy);
+    if (!check.equals(sealer.check))
+      throw new FacedError(
+        'gallery.key-wrong',
+        `${path} is sealed with the key ${keyIdOf(check)}, not with ours.`,
+        {
+          fix: 'Delete this backup if it is of no use any more, or keep it with its key elsewhere.',
+        },
+      );
   } finally {
     copy.close();
   }

@@ -8,17 +8,28 @@ import { Caller, channelOf } from '../lib/rpc.js';
 import type {
   AccessRecord,
   AuditEntry,
+  AuditFilter,
   AuditRow,
   AuditState,
+  BackupInfo,
   CommandClaim,
   CommandVerdict,
+  Consent,
+  Enrolment,
   GalleryCounts,
+  HeadClaim,
   NewSample,
+  NewUnknownFace,
   OutboxMessage,
   OutboxStats,
+  OwnSample,
   PersonExport,
+  Reembedding,
   SampleInfo,
+  SignedHead,
   Store,
+  UnknownFace,
+  UnknownGroup,
 } from '../pipeline/ports.js';
 import type { Scoring } from './search.js';
 
@@ -127,17 +138,62 @@ class StoreClient implements Store {
     return this.#call('renamePerson', { id, name });
   }
 
-  removePerson(id: string): Promise<void> {
-    return this.#call('removePerson', id);
+  enroll(enrolment: Enrolment): Promise<{ person: PersonRef; samples: string[] }> {
+    return this.#call('enroll', { ...enrolment, add: enrolment.add.map(compactSample) });
+  }
+
+  removePerson(id: string, rows: readonly AuditEntry[] = []): Promise<void> {
+    return this.#call('removePerson', { id, rows });
   }
 
   addSamples(personId: string, samples: readonly NewSample[]): Promise<string[]> {
-    const own = samples.map(({ embedding, quality }) => ({ embedding: compact(embedding), quality }));
-    return this.#call('addSamples', { personId, samples: own });
+    return this.#call('addSamples', { personId, samples: samples.map(compactSample) });
   }
 
   samples(personId: string): Promise<SampleInfo[]> {
     return this.#call('samples', personId);
+  }
+
+  ownSamples(personId: string, space: EmbeddingSpace): Promise<OwnSample[]> {
+    return this.#call('ownSamples', { personId, space });
+  }
+
+  sampleImage(id: string): Promise<Uint8Array | null> {
+    return this.#call('sampleImage', id);
+  }
+
+  forgetImages(): Promise<number> {
+    return this.#call('forgetImages');
+  }
+
+  reembedding(space: EmbeddingSpace): Promise<Reembedding> {
+    return this.#call('reembedding', space);
+  }
+
+  imagesToReembed(filter: {
+    space: EmbeddingSpace;
+    after?: string;
+    limit: number;
+  }): Promise<{ sample: string; image: Uint8Array }[]> {
+    return this.#call('imagesToReembed', filter);
+  }
+
+  replaceEmbeddings(changes: readonly { sample: string; embedding: Embedding }[]): Promise<void> {
+    const own = changes.map(({ sample, embedding }) => ({ sample, embedding: compact(embedding) }));
+    return this.#call('replaceEmbeddings', own);
+  }
+
+  recordConsent(consent: {
+    person: string;
+    version: string;
+    givenAt: number;
+    actor: string;
+  }): Promise<Consent> {
+    return this.#call('recordConsent', consent);
+  }
+
+  consents(person?: string): Promise<Consent[]> {
+    return this.#call('consents', person);
   }
 
   removeSample(id: string): Promise<void> {
@@ -149,7 +205,12 @@ class StoreClient implements Store {
   }
 
   importPeople(people: readonly PersonExport[]): Promise<{ people: number; samples: number }> {
-    const own = people.map((person) => ({ ...person, embeddings: person.embeddings.map(compact) }));
+    const own = people.map((person) => ({
+      ...person,
+      embeddings: person.embeddings.map((one) =>
+        one.image === undefined ? compact(one) : { ...compact(one), image: one.image.slice() },
+      ),
+    }));
     return this.#call('importPeople', own);
   }
 
@@ -168,7 +229,7 @@ class StoreClient implements Store {
     return this.#call('recordEvent', { event, messages });
   }
 
-  events(filter: { limit: number; before?: string }): Promise<RecognitionEvent[]> {
+  events(filter: { limit: number; before?: string; person?: string }): Promise<RecognitionEvent[]> {
     return this.#call('events', filter);
   }
 
@@ -208,16 +269,53 @@ class StoreClient implements Store {
     return this.#call('audit', entry);
   }
 
-  verifyAudit(): Promise<AuditState> {
-    return this.#call('verifyAudit');
+  verifyAudit(claim?: HeadClaim): Promise<AuditState> {
+    return this.#call('verifyAudit', claim);
   }
 
-  exportAudit(filter: { after?: number; limit: number }): Promise<AuditRow[]> {
+  exportAudit(filter: AuditFilter): Promise<AuditRow[]> {
     return this.#call('exportAudit', filter);
   }
 
-  backup(path: string): Promise<void> {
+  auditHead(): Promise<SignedHead | null> {
+    return this.#call('auditHead');
+  }
+
+  pruneAudit(keepDays: number): Promise<number> {
+    return this.#call('pruneAudit', keepDays);
+  }
+
+  addUnknown(face: NewUnknownFace, rules: { threshold: number; limit: number }): Promise<string> {
+    return this.#call('addUnknown', {
+      face: { ...face, embedding: compact(face.embedding), image: face.image?.slice() ?? null },
+      rules,
+    });
+  }
+
+  unknownGroups(): Promise<UnknownGroup[]> {
+    return this.#call('unknownGroups');
+  }
+
+  unknownFaces(group: string): Promise<UnknownFace[]> {
+    return this.#call('unknownFaces', group);
+  }
+
+  forgetUnknown(
+    which: { groups: readonly string[] } | { tracks: readonly string[] } | 'all',
+  ): Promise<number> {
+    return this.#call('forgetUnknown', which);
+  }
+
+  pruneUnknown(): Promise<number> {
+    return this.#call('pruneUnknown');
+  }
+
+  backup(path: string): Promise<BackupInfo> {
     return this.#call('backup', path);
+  }
+
+  purgeBackup(path: string): Promise<number> {
+    return this.#call('purgeBackup', path);
   }
 
   integrityCheck(): Promise<string[]> {
@@ -311,4 +409,9 @@ function compact<E extends { readonly vector: Float32Array }>(embedding: E): E {
   const { vector } = embedding;
   if (vector.byteLength === vector.buffer.byteLength) return embedding;
   return { ...embedding, vector: vector.slice() };
+}
+
+function compactSample({ embedding, quality, image }: NewSample): NewSample {
+  const own = { embedding: compact(embedding), quality };
+  return image === undefined ? own : { ...own, image: image.slice() };
 }

@@ -47,7 +47,7 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
   const release = takeLock(options.directory);
   let db: Db | undefined;
   try {
-    const found = inspect(path, migrations);
+    const found = inspectFile(path, migrations);
     const source = keySource(options);
     const sealer = new Sealer(await loadKey(source, found.keyCheck === undefined));
     if (found.keyCheck !== undefined && !sealer.check.equals(found.keyCheck))
@@ -81,7 +81,7 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
  * One process for each state directory: an exclusive SQLite transaction on an empty file that is never written. It
  * is a lock of the kernel, so it ends with its process, however that ends; `gallery.pid` only names the owner.
  */
-function takeLock(directory: string): () => void {
+export function takeLock(directory: string): () => void {
   const pidFile = join(directory, 'gallery.pid');
   // better-sqlite3 would say it without a code.
   accessSync(directory);
@@ -113,8 +113,8 @@ interface Found {
   readonly keyCheck: Buffer | undefined;
 }
 
-/** Reads the file as it lies there; nobody else has it open, we hold the lock. */
-function inspect(path: string, migrations: readonly Migration[]): Found {
+/** Reads a database file as it lies there and changes nothing; nobody may have it open for writing. */
+export function inspectFile(path: string, migrations: readonly Migration[]): Found {
   const nothing: Found = { applied: new Set(), keyCheck: undefined };
   const header = existsSync(path) ? firstBytes(path, 100) : Buffer.alloc(0);
   if (header.length === 0) return nothing;

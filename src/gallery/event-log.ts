@@ -2,6 +2,7 @@ import { encodeTime } from 'ulid';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { OutboxMessage, OutboxStats } from '../pipeline/ports.js';
 import type { Db } from './database.js';
+import { forGood } from './for-good.js';
 import type { Sealer } from './seal.js';
 
 export interface EventLogOptions {
@@ -14,6 +15,14 @@ export interface EventLogOptions {
 /** Rows in one answer. */
 export const PAGE_LIMIT = 1_000;
 const DAY_MS = 86_400_000;
+/** Events opened at a time when all of them have to be. */
+const SCAN_PAGE = 500;
+
+interface MessageRow {
+  readonly seq: number;
+  readonly topic: string;
+  readonly payload: Buffer;
+}
 
 /**
  * Events and the messages that wait for the broker. An event writes two pages (its own and the outbox's) and an
@@ -44,33 +53,107 @@ export class EventLog {
     this.#waiting = row.waiting;
   }
 
-  record(event: RecognitionEvent, messages: readonly { topic: string; payload: string }[]): void {
-    const body = this.#sealer.seal(JSON.stringify(event), ['event', event.id]);
+  /** `within` runs in the same transaction, for an event that was not recorded before. */
+  record(
+    event: RecognitionEvent,
+    messages: readonly { topic: string; payload: string }[],
+    within: () => void = () => {},
+  ): void {
     const insert = this.#db.prepare('INSERT INTO events VALUES (?, ?) ON CONFLICT DO NOTHING');
     const queue = this.#db.prepare('INSERT INTO outbox VALUES (?, ?, ?)');
+    const buried = this.#db.prepare('SELECT 1 FROM tombstones WHERE id = ?').pluck();
     const outcome = this.#db.transaction(() => {
-      if (insert.run(event.id, body).changes === 0) return undefined;
+      // Decided before the person was removed, and late.
+      const gone =
+        event.person !== null && buried.get(event.person.id) !== undefined ? event.person.id : null;
+      if (insert.run(event.id, this.#sealed(gone === null ? event : withoutName(event))).changes === 0)
+        return undefined;
+      within();
       let seq = this.#lastSeq;
       for (const { topic, payload } of messages) {
+        const told = gone === null ? payload : redactedPayload(payload, gone);
+        if (told === null) continue;
         seq += 1;
-        queue.run(seq, topic, this.#sealer.seal(payload, ['message', String(seq), topic]));
+        queue.run(seq, topic, this.#sealer.seal(told, ['message', String(seq), topic]));
       }
-      const surplus = this.#waiting + messages.length - this.#options.outboxLimit;
-      return { seq, dropped: surplus > 0 ? this.#drop(surplus) : 0 };
+      const added = seq - this.#lastSeq;
+      const surplus = this.#waiting + added - this.#options.outboxLimit;
+      return { seq, added, dropped: surplus > 0 ? this.#drop(surplus) : 0 };
     })();
     if (outcome === undefined) return;
     this.#lastSeq = outcome.seq;
-    this.#waiting += messages.length - outcome.dropped;
+    this.#waiting += outcome.added - outcome.dropped;
   }
 
-  events({ limit, before }: { limit: number; before?: string }): RecognitionEvent[] {
+  /** In pages when a person is asked for, and gives way between them: every event has to be opened then. */
+  async events(filter: { limit: number; before?: string; person?: string }): Promise<RecognitionEvent[]> {
+    const limit = bounded(filter.limit);
+    if (filter.person === undefined) return this.#page(filter.before, limit);
+    const found: RecognitionEvent[] = [];
+    let { before } = filter;
+    for (;;) {
+      const page = this.#page(before, SCAN_PAGE);
+      found.push(...page.filter(({ person }) => person?.id === filter.person));
+      before = page.at(-1)?.id;
+      if (page.length < SCAN_PAGE || found.length >= limit) return found.slice(0, limit);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Takes a person's name out of every event and waiting message, in steps that may be repeated. */
+  async redact(person: string): Promise<void> {
+    this.#redactMessages(person);
+    const update = this.#db.prepare('UPDATE events SET body = ? WHERE id = ?');
+    const step = this.#db.transaction((events: readonly RecognitionEvent[]) => {
+      for (const event of events) update.run(this.#sealed(withoutName(event)), event.id);
+    });
+    let before: string | undefined;
+    for (;;) {
+      const page = this.#page(before, SCAN_PAGE);
+      const named = page.filter((event) => event.person?.id === person && event.person.name !== REMOVED_NAME);
+      if (named.length > 0) forGood(this.#db, () => step(named));
+      before = page.at(-1)?.id;
+      if (page.length < SCAN_PAGE) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #redactMessages(person: string): void {
+    const rows = this.#db.prepare('SELECT seq, topic, payload FROM outbox').all() as MessageRow[];
+    const update = this.#db.prepare('UPDATE outbox SET payload = ? WHERE seq = ?');
+    const remove = this.#db.prepare('DELETE FROM outbox WHERE seq = ?');
+    const change = this.#db.transaction(() => {
+      let count = 0;
+      for (const row of rows) {
+        const payload = this.#openMessage(row);
+        if (!payload.includes(person)) continue;
+        const told = redactedPayload(payload, person);
+        if (told !== null)
+          update.run(this.#sealer.seal(told, ['message', String(row.seq), row.topic]), row.seq);
+        else count += remove.run(row.seq).changes;
+      }
+      if (count > 0) this.#noteGone(count);
+      return count;
+    });
+    this.#waiting -= forGood(this.#db, change);
+  }
+
+  #page(before: string | undefined, limit: number): RecognitionEvent[] {
     const rows = this.#db
       .prepare('SELECT id, body FROM events WHERE id < ? ORDER BY id DESC LIMIT ?')
-      .all(before ?? '~', bounded(limit)) as { id: string; body: Buffer }[];
+      .all(before ?? '~', limit) as { id: string; body: Buffer }[];
     return rows.map(
       ({ id, body }) =>
         JSON.parse(this.#sealer.open(body, ['event', id]).toString('utf8')) as RecognitionEvent,
     );
+  }
+
+  #sealed(event: RecognitionEvent): Buffer {
+    return this.#sealer.seal(JSON.stringify(event), ['event', event.id]);
+  }
+
+  #openMessage({ seq, topic, payload }: MessageRow): string {
+    return this.#sealer.open(payload, ['message', String(seq), topic]).toString('utf8');
   }
 
   /** By the time in the event's ULID. */
@@ -87,11 +170,8 @@ export class EventLog {
   outbox(limit: number): OutboxMessage[] {
     const rows = this.#db
       .prepare('SELECT seq, topic, payload FROM outbox ORDER BY seq LIMIT ?')
-      .all(bounded(limit)) as { seq: number; topic: string; payload: Buffer }[];
-    return rows.map(({ seq, topic, payload }) => ({
-      ...{ seq, topic },
-      payload: this.#sealer.open(payload, ['message', String(seq), topic]).toString('utf8'),
-    }));
+      .all(bounded(limit)) as MessageRow[];
+    return rows.map((row) => ({ seq: row.seq, topic: row.topic, payload: this.#openMessage(row) }));
   }
 
   acknowledge(upToSeq: number): void {
@@ -121,9 +201,31 @@ export class EventLog {
     const { changes } = this.#db
       .prepare('DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?)')
       .run(count);
-    this.#db.prepare('UPDATE outbox_state SET dropped = dropped + ?').run(changes);
+    this.#noteGone(changes);
     return changes;
   }
+
+  /** A number that was given must not be given again, also when its message went without being sent. */
+  #noteGone(count: number): void {
+    this.#db
+      .prepare('UPDATE outbox_state SET dropped = dropped + ?, acknowledged = max(acknowledged, ?)')
+      .run(count, this.#lastSeq);
+  }
+}
+
+/** The id stays as a pseudonym. */
+export const REMOVED_NAME = '(removed)';
+
+function withoutName(event: RecognitionEvent): RecognitionEvent {
+  return event.person === null ? event : { ...event, person: { ...event.person, name: REMOVED_NAME } };
+}
+
+/** The message about a removed person without the name; null when it is signed and so cannot be changed. */
+function redactedPayload(payload: string, person: string): string | null {
+  const body = JSON.parse(payload) as { person?: { id?: unknown; name?: unknown } | null; sig?: unknown };
+  if (body.person?.id !== person || body.person.name === undefined) return payload;
+  if (body.sig !== undefined) return null;
+  return JSON.stringify({ ...body, person: { ...body.person, name: REMOVED_NAME } });
 }
 
 export function bounded(limit: number): number {

@@ -1,26 +1,49 @@
 import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { PersonRef } from '../domain/person.js';
 import type { Methods } from '../lib/rpc.js';
-import type { AccessRecord, AuditEntry, CommandClaim, NewSample, PersonExport } from '../pipeline/ports.js';
+import type {
+  AccessRecord,
+  AuditEntry,
+  AuditFilter,
+  CommandClaim,
+  Consent,
+  Enrolment,
+  HeadClaim,
+  NewSample,
+  NewUnknownFace,
+  PersonExport,
+} from '../pipeline/ports.js';
 import { AccessRecords } from './access-records.js';
 import { Audit } from './audit.js';
-import { backupTo, integrityProblems } from './backup.js';
+import { backupTo, integrityProblems, purgeCopy, tombstonesOf } from './backup.js';
 import type { StoreWorkerOptions } from './client.js';
 import { CommandIds } from './command-ids.js';
+import { Consents } from './consents.js';
 import { type OpenGallery, openGallery } from './database.js';
 import { EventLog } from './event-log.js';
+import { emptyLog } from './for-good.js';
+import { SampleImages } from './images.js';
 import { People } from './people.js';
 import { SampleSearch } from './search.js';
-import { exportPeople, importPeople } from './transfer.js';
+import { exportPeople, importPeople, type TransferParts } from './transfer.js';
+import { UnknownFaces } from './unknown.js';
 
-interface Opened {
+interface Opened extends TransferParts {
   readonly gallery: OpenGallery;
   readonly people: People;
+  readonly unknown: UnknownFaces;
   readonly log: EventLog;
   readonly audit: Audit;
   readonly commands: CommandIds;
   readonly access: AccessRecords;
+}
+
+/** A decision as the audit has it: whose face it was by id only. */
+function decisionRow({ id, decision, camera, track, person }: RecognitionEvent): AuditEntry {
+  const detail = { event: id, decision, camera, track, person: person?.id ?? null };
+  return { kind: 'decision', actor: 'daemon', detail };
 }
 
 /** The store itself, on the thread that calls it. */
@@ -41,21 +64,38 @@ export class LocalStore {
       people: () => this.#now.people.list(),
       ensurePerson: (name: string) => this.#now.people.ensure(name),
       renamePerson: ({ id, name }: { id: string; name: string }) => this.#now.people.rename(id, name),
-      removePerson: (id: string) => this.#now.people.remove(id),
+      enroll: (enrolment: Enrolment) => this.#enroll(enrolment),
+      removePerson: ({ id, rows }: { id: string; rows: AuditEntry[] }) =>
+        this.#tracked(this.#removePerson(id, rows)),
       addSamples: ({ personId, samples }: { personId: string; samples: NewSample[] }) =>
         this.#now.people.addSamples(personId, samples),
       samples: (personId: string) => this.#now.people.samples(personId),
+      ownSamples: ({ personId, space }: { personId: string; space: EmbeddingSpace }) =>
+        this.#now.people.ownSamples(personId, space),
+      sampleImage: (id: string) => this.#now.images.of(id),
+      forgetImages: () => this.#now.images.forget(),
+      reembedding: (space: EmbeddingSpace) => this.#now.images.waiting(space),
+      imagesToReembed: (filter: { space: EmbeddingSpace; after?: string; limit: number }) =>
+        this.#now.images.toReembed(filter),
+      replaceEmbeddings: (changes: { sample: string; embedding: Embedding }[]) =>
+        this.#now.people.replace(changes),
+      recordConsent: (consent: Pick<Consent, 'person' | 'version' | 'givenAt'> & { actor: string }) =>
+        this.#recordConsent(consent),
+      consents: (person: string | undefined) => this.#now.consents.list(person),
       removeSample: (id: string) => this.#now.people.removeSample(id),
-      exportPeople: (ids: string[] | undefined) => exportPeople(this.#now.gallery.db, this.#now.people, ids),
-      importPeople: (people: PersonExport[]) => importPeople(this.#now.gallery.db, this.#now.people, people),
+      exportPeople: (ids: string[] | undefined) => exportPeople(this.#now, ids),
+      importPeople: (people: PersonExport[]) => importPeople(this.#now, people),
       counts: (space: EmbeddingSpace) => this.#now.people.counts(space),
       search: (embeddings: Embedding[]) => {
         const { people } = this.#now;
         return embeddings.map((embedding) => people.match(embedding));
       },
       recordEvent: (argument: { event: RecognitionEvent; messages: { topic: string; payload: string }[] }) =>
-        this.#now.log.record(argument.event, argument.messages),
-      events: (filter: { limit: number; before?: string }) => this.#now.log.events(filter),
+        this.#now.log.record(argument.event, argument.messages, () =>
+          this.#now.audit.append(decisionRow(argument.event), Date.now()),
+        ),
+      events: (filter: { limit: number; before?: string; person?: string }) =>
+        this.#tracked(this.#now.log.events(filter)),
       pruneEvents: () => this.#now.log.prune(Date.now()),
       outbox: (limit: number) => this.#now.log.outbox(limit),
       acknowledge: (upToSeq: number) => this.#now.log.acknowledge(upToSeq),
@@ -65,10 +105,23 @@ export class LocalStore {
       putAccess: (record: AccessRecord) => this.#now.access.put(record),
       removeAccess: (key: Pick<AccessRecord, 'kind' | 'id'>) => this.#now.access.remove(key),
       audit: (entry: AuditEntry) => this.#now.audit.append(entry, Date.now()),
-      verifyAudit: () => this.#tracked(this.#now.audit.verify()),
-      exportAudit: (filter: { after?: number; limit: number }) => this.#now.audit.rows(filter),
-      backup: (path: string) => this.#tracked(backupTo(this.#now.gallery.db, path)),
-      integrityCheck: () => integrityProblems(this.#now.gallery.db),
+      verifyAudit: (claim: HeadClaim | undefined) => this.#tracked(this.#now.audit.verify(claim)),
+      exportAudit: (filter: AuditFilter) => this.#now.audit.rows(filter),
+      auditHead: () => this.#now.audit.head(Date.now()),
+      pruneAudit: (keepDays: number) => this.#tracked(this.#now.audit.prune(keepDays, Date.now())),
+      addUnknown: (argument: { face: NewUnknownFace; rules: { threshold: number; limit: number } }) =>
+        this.#now.unknown.add(argument.face, argument.rules),
+      unknownGroups: () => this.#now.unknown.groups(Date.now()),
+      unknownFaces: (group: string) => this.#now.unknown.faces(group, Date.now()),
+      forgetUnknown: (which: { groups: string[] } | { tracks: string[] } | 'all') =>
+        this.#now.unknown.forget(which),
+      pruneUnknown: () => this.#now.unknown.prune(Date.now()),
+      backup: (path: string) => this.#tracked(backupTo(this.#now.db, path)),
+      purgeBackup: (path: string) => {
+        const { db, gallery } = this.#now;
+        return this.#tracked(purgeCopy(path, tombstonesOf(db), gallery.sealer));
+      },
+      integrityCheck: () => integrityProblems(this.#now.db),
     };
   }
 
@@ -86,10 +139,18 @@ export class LocalStore {
       people.load();
       const log = new EventLog(db, sealer, this.#options);
       log.load();
+      const unknown = new UnknownFaces(db, sealer);
+      unknown.load();
       this.#opened = {
-        ...{ gallery, people, log, audit: new Audit(db) },
-        ...{ commands: new CommandIds(db), access: new AccessRecords(db, sealer) },
+        ...{ gallery, db, people, log, unknown },
+        images: new SampleImages(db, sealer),
+        consents: new Consents(db),
+        audit: new Audit(db, sealer),
+        commands: new CommandIds(db),
+        access: new AccessRecords(db, sealer),
       };
+      // What a power cut left undone.
+      void this.#tracked(this.#redact()).catch(() => {});
     } catch (error) {
       gallery.close();
       throw error;
@@ -101,6 +162,50 @@ export class LocalStore {
     this.#opened = undefined;
     await Promise.allSettled(this.#long);
     opened?.gallery.close();
+  }
+
+  #enroll(enrolment: Enrolment): { person: PersonRef; samples: string[] } {
+    const { people, audit, consents } = this.#now;
+    const { actor, from, consent, add, remove } = enrolment;
+    return people.enroll(enrolment, (person) => {
+      const now = Date.now();
+      const detail = { person, from, samples: add.length, removed: remove.length };
+      audit.append({ kind: 'enroll', actor, detail }, now);
+      if (consent === undefined) return;
+      consents.record({ person, ...consent });
+      audit.append({ kind: 'consent.given', actor, detail: { person, ...consent } }, now);
+    });
+  }
+
+  #recordConsent(given: Pick<Consent, 'person' | 'version' | 'givenAt'> & { actor: string }): Consent {
+    const { people, audit, consents, db } = this.#now;
+    const { actor, ...rest } = given;
+    people.mustExist(given.person);
+    return db.transaction(() => {
+      const consent = consents.record(rest);
+      audit.append({ kind: 'consent.given', actor, detail: rest }, Date.now());
+      return consent;
+    })();
+  }
+
+  /** The person is gone at once; the names in events follow before this resolves. */
+  async #removePerson(id: string, rows: readonly AuditEntry[]): Promise<void> {
+    const { people, audit, db } = this.#now;
+    people.remove(id, () => {
+      db.prepare('INSERT INTO redactions VALUES (?) ON CONFLICT DO NOTHING').run(id);
+      for (const row of rows) audit.append(row, Date.now());
+    });
+    await this.#redact();
+  }
+
+  async #redact(): Promise<void> {
+    const { db, log } = this.#now;
+    const waiting = db.prepare('SELECT person_id FROM redactions').pluck().all() as string[];
+    for (const person of waiting) {
+      await log.redact(person);
+      db.prepare('DELETE FROM redactions WHERE person_id = ?').run(person);
+    }
+    if (waiting.length > 0) emptyLog(db);
   }
 
   async #tracked<Result>(work: Promise<Result>): Promise<Result> {

@@ -3,8 +3,9 @@ import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
-import type { GalleryCounts, NewSample, SampleInfo } from '../pipeline/ports.js';
+import type { Enrolment, GalleryCounts, NewSample, OwnSample, SampleInfo } from '../pipeline/ports.js';
 import type { Db } from './database.js';
+import { emptyLog, forGood } from './for-good.js';
 import { normaliseName } from './names.js';
 import type { Sealer } from './seal.js';
 import type { SampleSearch } from './search.js';
@@ -33,6 +34,8 @@ export interface StoredSample {
   readonly embedding: Embedding;
   readonly quality: FaceQuality;
   readonly createdAt: number;
+  /** JPEG. */
+  readonly image?: Uint8Array;
 }
 
 /** Samples that one person may have: more do not make the recognition better, and memory and export are bounded. */
@@ -102,60 +105,117 @@ export class People {
     this.nameChanged(id, normal);
   }
 
-  remove(id: string): void {
+  /** `within` runs in the same transaction. */
+  remove(id: string, within: () => void = () => {}): void {
     this.mustExist(id);
     const samples = this.#sampleIds(id);
-    this.#changeForGood(() => {
+    this.changeForGood(() => {
       this.#db.prepare('DELETE FROM people WHERE id = ?').run(id);
       this.#bury(id);
+      within();
     });
     for (const sample of samples) this.#search.remove(sample);
     this.#names.delete(id);
-    this.#emptyLog();
+    this.emptyLog();
   }
 
   addSamples(person: string, samples: readonly NewSample[]): string[] {
     this.mustExist(person);
     const now = Date.now();
-    const stored = samples.map(({ embedding, quality }) => ({
-      ...{ id: this.#ulid(), person, embedding, quality },
-      createdAt: now,
-    }));
-    for (const sample of stored) this.checkEmbedding(sample.embedding, stored[0]?.embedding);
-    if (this.#sampleIds(person).length + stored.length > SAMPLES_LIMIT)
-      throw new FacedError('gallery.invalid-sample', `A person may have ${SAMPLES_LIMIT} samples.`, {
-        fix: 'Remove some of the samples first.',
-      });
+    const stored = this.#stored(person, samples, now);
+    this.#mustHaveRoom(person, stored.length);
     if (stored.length === 0) return [];
     this.change(() => {
       for (const sample of stored) this.insertSample(sample);
-      this.#db.prepare('UPDATE people SET updated_at = ? WHERE id = ?').run(now, person);
+      this.#touch(person, now);
     });
     for (const sample of stored) this.indexed(sample);
     return stored.map(({ id }) => id);
   }
 
+  /** `within` runs in the same transaction and is given the person's id and the number of new samples. */
+  enroll(
+    { name, add, remove }: Pick<Enrolment, 'name' | 'add' | 'remove'>,
+    within: (person: string) => void,
+  ): { person: PersonRef; samples: string[] } {
+    const normal = normaliseName(name);
+    const known = this.findByName(normal);
+    const id = known ?? this.#ulid();
+    const now = Date.now();
+    const stored = this.#stored(id, add, now);
+    for (const sample of remove) this.#mustBeOf(sample, known);
+    if (known !== undefined) this.#mustHaveRoom(known, stored.length - remove.length);
+    const work = () => {
+      if (known === undefined) this.insertPerson({ id, name: normal, createdAt: now, updatedAt: now });
+      for (const sample of remove) this.#deleteSample(sample);
+      for (const sample of stored) this.insertSample(sample);
+      this.#touch(id, now);
+      within(id);
+    };
+    if (remove.length > 0) this.changeForGood(work);
+    else this.change(work);
+    this.nameChanged(id, normal);
+    for (const sample of remove) this.#search.remove(sample);
+    for (const sample of stored) this.indexed(sample);
+    return { person: { id, name: normal }, samples: stored.map((sample) => sample.id) };
+  }
+
+  ownSamples(person: string, space: EmbeddingSpace): OwnSample[] {
+    this.mustExist(person);
+    return this.#db
+      .prepare<[string, string], SampleRow>(
+        'SELECT * FROM samples WHERE person_id = ? AND space = ? ORDER BY id',
+      )
+      .all(person, space)
+      .map((row) => ({
+        id: row.id,
+        embedding: { space: row.space, vector: this.openVector(row) },
+        quality: JSON.parse(row.quality) as FaceQuality,
+      }));
+  }
+
+  /** Another model's embeddings in the place of those that samples have. */
+  replace(changes: readonly { sample: string; embedding: Embedding }[]): void {
+    const select = this.#db.prepare<[string], string>('SELECT person_id FROM samples WHERE id = ?').pluck();
+    const update = this.#db.prepare('UPDATE samples SET space = ?, vector = ? WHERE id = ?');
+    const planned = changes.map(({ sample, embedding }) => {
+      const person = select.get(sample);
+      if (person === undefined) throw notFound('sample', sample);
+      this.checkEmbedding(embedding, changes[0]?.embedding);
+      return { id: sample, person, embedding };
+    });
+    this.change(() => {
+      for (const { id, person, embedding } of planned)
+        update.run(embedding.space, this.#sealVector(id, person, embedding), id);
+    });
+    for (const { id, person, embedding } of planned) {
+      this.#search.remove(id);
+      this.#search.add(embedding.space, { id, person, vector: embedding.vector });
+    }
+  }
+
   samples(person: string): SampleInfo[] {
     this.mustExist(person);
     return this.#db
-      .prepare<[string], SampleRow>('SELECT * FROM samples WHERE person_id = ? ORDER BY id')
+      .prepare<[string], SampleRow & { image: number }>(
+        `SELECT *, EXISTS (SELECT 1 FROM images WHERE sample_id = samples.id) AS image
+         FROM samples WHERE person_id = ? ORDER BY id`,
+      )
       .all(person)
       .map((row) => ({
         id: row.id,
         space: row.space,
         quality: JSON.parse(row.quality) as FaceQuality,
         createdAt: row.created_at,
+        image: row.image === 1,
       }));
   }
 
   removeSample(id: string): void {
     if (!this.#search.has(id)) throw notFound('sample', id);
-    this.#changeForGood(() => {
-      this.#db.prepare('DELETE FROM samples WHERE id = ?').run(id);
-      this.#bury(id);
-    });
+    this.changeForGood(() => this.#deleteSample(id));
     this.#search.remove(id);
-    this.#emptyLog();
+    this.emptyLog();
   }
 
   counts(space: EmbeddingSpace): GalleryCounts {
@@ -215,18 +275,13 @@ export class People {
   }
 
   insertSample(sample: StoredSample): void {
-    const { vector, space } = sample.embedding;
-    const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+    const { id, person, embedding, quality, createdAt, image } = sample;
+    const vector = this.#sealVector(id, person, embedding);
     this.#db
       .prepare('INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)')
-      .run(
-        sample.id,
-        sample.person,
-        space,
-        this.#sealer.seal(bytes, ['sample', sample.id, sample.person, space]),
-        JSON.stringify(sample.quality),
-        sample.createdAt,
-      );
+      .run(id, person, embedding.space, vector, JSON.stringify(quality), createdAt);
+    if (image !== undefined)
+      this.#db.prepare('INSERT INTO images VALUES (?, ?)').run(id, this.#sealer.seal(image, ['image', id]));
   }
 
   nameChanged(id: string, name: string): void {
@@ -268,6 +323,37 @@ export class People {
     return this.#db.prepare('SELECT id FROM samples WHERE person_id = ?').pluck().all(person) as string[];
   }
 
+  #stored(person: string, samples: readonly NewSample[], now: number): StoredSample[] {
+    for (const { embedding } of samples) this.checkEmbedding(embedding, samples[0]?.embedding);
+    return samples.map((sample) => ({ ...sample, id: this.#ulid(), person, createdAt: now }));
+  }
+
+  #mustHaveRoom(person: string, more: number): void {
+    if (this.#sampleIds(person).length + more <= SAMPLES_LIMIT) return;
+    throw new FacedError('gallery.invalid-sample', `A person may have ${SAMPLES_LIMIT} samples.`, {
+      fix: 'Remove some of the samples first.',
+    });
+  }
+
+  #mustBeOf(sample: string, person: string | undefined): void {
+    const owner = this.#db.prepare('SELECT person_id FROM samples WHERE id = ?').pluck().get(sample);
+    if (person === undefined || owner !== person) throw notFound('sample', sample);
+  }
+
+  #deleteSample(id: string): void {
+    this.#db.prepare('DELETE FROM samples WHERE id = ?').run(id);
+    this.#bury(id);
+  }
+
+  #touch(person: string, now: number): void {
+    this.#db.prepare('UPDATE people SET updated_at = ? WHERE id = ?').run(now, person);
+  }
+
+  #sealVector(id: string, person: string, { space, vector }: Embedding): Buffer {
+    const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+    return this.#sealer.seal(bytes, ['sample', id, person, space]);
+  }
+
   #bury(id: string): void {
     this.#db
       .prepare(
@@ -277,22 +363,12 @@ export class People {
   }
 
   /** The deletion also overwrites the pages: what is forgotten cannot be opened with the key later. */
-  #changeForGood(work: () => void): void {
-    this.#db.pragma('secure_delete = ON');
-    try {
-      this.change(work);
-    } finally {
-      this.#db.pragma('secure_delete = FAST');
-    }
+  changeForGood(work: () => void): void {
+    forGood(this.#db, () => this.change(work));
   }
 
-  /** And the log holds what was there before. When that cannot be emptied now, the next checkpoint does it. */
-  #emptyLog(): void {
-    try {
-      this.#db.pragma('wal_checkpoint(TRUNCATE)');
-    } catch {
-      // The deletion has been made and must not be reported as if it had not.
-    }
+  emptyLog(): void {
+    emptyLog(this.#db);
   }
 }
 

@@ -2,13 +2,25 @@ import { isValid } from 'ulid';
 import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
-import type { PersonExport } from '../pipeline/ports.js';
+import type { Consent, PersonExport } from '../pipeline/ports.js';
+import type { Consents } from './consents.js';
 import type { Db } from './database.js';
+import type { SampleImages } from './images.js';
 import { normaliseName } from './names.js';
 import type { People, SampleRow, StoredSample } from './people.js';
 
-/** People with their vectors in clear, for another device or a file that its owner keeps. All people when `ids` is undefined. */
-export function exportPeople(db: Db, people: People, ids: readonly string[] | undefined): PersonExport[] {
+export interface TransferParts {
+  readonly db: Db;
+  readonly people: People;
+  readonly images: SampleImages;
+  readonly consents: Consents;
+}
+
+/** People with vectors and pictures in clear, for another device or a file that its owner keeps. All people when `ids` is undefined. */
+export function exportPeople(
+  { db, people, images, consents }: TransferParts,
+  ids: readonly string[] | undefined,
+): PersonExport[] {
   for (const id of ids ?? []) people.mustExist(id);
   const samplesOf = db.prepare<[string], SampleRow>('SELECT * FROM samples WHERE person_id = ? ORDER BY id');
   return people
@@ -22,7 +34,9 @@ export function exportPeople(db: Db, people: People, ids: readonly string[] | un
         vector: people.openVector(row),
         quality: JSON.parse(row.quality) as FaceQuality,
         createdAt: row.created_at,
+        ...given('image', images.of(row.id) ?? undefined),
       })),
+      ...given('consents', someOf(consents.list(person.id))),
     }));
 }
 
@@ -30,6 +44,7 @@ interface Plan {
   readonly added: Omit<PersonExport, 'embeddings' | 'samples'>[];
   readonly renamed: { id: string; name: string; updatedAt: number }[];
   readonly samples: StoredSample[];
+  readonly consents: Consent[];
 }
 
 /**
@@ -38,17 +53,17 @@ interface Plan {
  * same person, enrolled twice: the samples join the one who is here.
  */
 export function importPeople(
-  db: Db,
-  people: People,
+  { db, people, consents }: TransferParts,
   incoming: readonly PersonExport[],
 ): { people: number; samples: number } {
   const plan = makePlan(db, people, incoming);
-  const changes = plan.added.length + plan.renamed.length + plan.samples.length;
+  const changes = plan.added.length + plan.renamed.length + plan.samples.length + plan.consents.length;
   if (changes > 0)
     people.change(() => {
       for (const person of plan.added) people.insertPerson(person);
       for (const { id, name, updatedAt } of plan.renamed) people.updateName(id, name, updatedAt);
       for (const sample of plan.samples) people.insertSample(sample);
+      for (const consent of plan.consents) consents.insert(consent);
     });
   for (const { id, name } of [...plan.added, ...plan.renamed]) people.nameChanged(id, name);
   for (const sample of plan.samples) people.indexed(sample);
@@ -56,9 +71,10 @@ export function importPeople(
 }
 
 function makePlan(db: Db, people: People, incoming: readonly PersonExport[]): Plan {
-  const plan: Plan = { added: [], renamed: [], samples: [] };
+  const plan: Plan = { added: [], renamed: [], samples: [], consents: [] };
   const buried = db.prepare('SELECT 1 FROM tombstones WHERE id = ?').pluck();
   const updatedAt = db.prepare('SELECT updated_at FROM people WHERE id = ?').pluck();
+  const known = db.prepare('SELECT 1 FROM consents WHERE id = ?').pluck();
   const idOfNewName = new Map<string, string>();
   const newPeople = new Set<string>();
   const newSamples = new Set<string>();
@@ -81,17 +97,30 @@ function makePlan(db: Db, people: People, incoming: readonly PersonExport[]): Pl
       plan.added.push({ id, name, createdAt: time(createdAt), updatedAt: time(person.updatedAt) });
       idOfNewName.set(name, id);
     }
-    for (const { id, space, vector, quality, createdAt } of person.embeddings) {
+    for (const consent of person.consents ?? []) {
+      checkId(consent.id);
+      if (known.get(consent.id) === undefined) plan.consents.push({ ...consent, person: target });
+    }
+    for (const { id, space, vector, quality, createdAt, image } of person.embeddings) {
       checkId(id);
       if (buried.get(id) !== undefined || people.hasSample(id) || newSamples.has(id)) continue;
       newSamples.add(id);
       const embedding = { space, vector };
       people.checkEmbedding(embedding, peers.get(space));
       peers.set(space, embedding);
-      plan.samples.push({ id, person: target, embedding, quality, createdAt: time(createdAt) });
+      const sample = { id, person: target, embedding, quality, createdAt: time(createdAt) };
+      plan.samples.push(image === undefined ? sample : { ...sample, image });
     }
   }
   return plan;
+}
+
+function given<Key extends string, Value>(key: Key, value: Value | undefined): { [K in Key]?: Value } {
+  return value === undefined ? {} : ({ [key]: value } as { [K in Key]: Value });
+}
+
+function someOf<Value>(values: readonly Value[]): readonly Value[] | undefined {
+  return values.length === 0 ? undefined : values;
 }
 
 function checkId(id: string): void {

@@ -185,6 +185,89 @@ export interface Vision {
 export interface NewSample {
   readonly embedding: Embedding;
   readonly quality: FaceQuality;
+  /** The aligned crop as JPEG, when pictures are kept. */
+  readonly image?: Uint8Array;
+}
+
+/** A sample of a person with what is needed to judge another one. */
+export interface OwnSample {
+  readonly id: string;
+  readonly embedding: Embedding;
+  readonly quality: FaceQuality;
+}
+
+/** What an enrolment changes, in one transaction. */
+export interface Enrolment {
+  /** The person of this name (exact, after NFC and trimming) is made when there is none. */
+  readonly name: string;
+  readonly add: readonly NewSample[];
+  /** Ids of samples of the same person that make room. */
+  readonly remove: readonly string[];
+  readonly actor: string;
+  /** Where the samples came from: `picture`, `camera`, `unknown`. */
+  readonly from: string;
+  /** The text that the person agreed to. */
+  readonly consent?: { readonly version: string; readonly givenAt: number };
+}
+
+/** That somebody agreed to a text. */
+export interface Consent {
+  readonly id: string;
+  readonly person: string;
+  /** Of the text that was agreed to. */
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly givenAt: number;
+  readonly recordedAt: number;
+}
+
+/** Samples of other spaces than the one asked for. */
+export interface Reembedding {
+  /** Have a picture and can be embedded again. */
+  readonly waiting: number;
+  /** Have none: these people have to be enrolled again. */
+  readonly withoutImage: number;
+}
+
+/** A look at a stranger that is kept for a while. */
+export interface NewUnknownFace {
+  readonly embedding: Embedding;
+  readonly quality: FaceQuality;
+  readonly camera: string;
+  readonly track: string;
+  /** Milliseconds since 1970. */
+  readonly seenAt: number;
+  readonly expiresAt: number;
+  /** The aligned crop as JPEG. */
+  readonly image: Uint8Array | null;
+}
+
+export interface UnknownFace extends NewUnknownFace {
+  readonly id: string;
+  readonly group: string;
+}
+
+/** Looks that are taken to be of one stranger. */
+export interface UnknownGroup {
+  readonly group: string;
+  readonly faces: number;
+  readonly cameras: readonly string[];
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+  /** When the last of them is gone. */
+  readonly expiresAt: number;
+  /** Id of the best of them. */
+  readonly best: string;
+}
+
+export interface BackupInfo {
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly madeAt: number;
+  /** Tells which key opens it, and nothing else about the key: 16 hexadecimal digits. */
+  readonly keyId: string;
+  readonly people: number;
+  readonly samples: number;
 }
 
 export interface GalleryCounts {
@@ -205,7 +288,10 @@ export interface PersonExport extends Person {
     vector: Float32Array;
     quality: FaceQuality;
     createdAt: number;
+    /** The aligned crop as JPEG, where it was kept. */
+    image?: Uint8Array;
   }[];
+  readonly consents?: readonly Consent[];
 }
 
 /** A sample without its vector. */
@@ -214,6 +300,8 @@ export interface SampleInfo {
   readonly space: EmbeddingSpace;
   readonly quality: FaceQuality;
   readonly createdAt: number;
+  /** Whether its picture was kept. */
+  readonly image: boolean;
 }
 
 /** Messages that wait for the broker, oldest first. */
@@ -254,8 +342,48 @@ export interface AuditState {
   readonly rows: number;
   /** Hash of the last row: kept elsewhere, it also shows that rows were cut off at the end. Null while there is none. */
   readonly head: string | null;
-  /** The first row that does not fit, when `ok` is false. */
+  /** The first row that does not fit; null when every row does. */
   readonly brokenAt: number | null;
+  /**
+   * Why `ok` is false. `row-changed`: a row was changed, or one before it removed. `cut-forged`: the beginning was cut
+   * off by somebody else. `head-missing`: the chain does not hold the head that was given: it was written anew, or cut
+   * off at its end. `head-too-old`: its row is older than what is kept. `head-forged`: its signature is not ours.
+   */
+  readonly problem: 'row-changed' | 'cut-forged' | 'head-missing' | 'head-too-old' | 'head-forged' | null;
+  /** Where the retention has cut the chain: the last row that is gone. Null when none is. */
+  readonly cut: { readonly seq: number; readonly at: number } | null;
+  /** The public half of the key that signs heads and cuts: Ed25519, base64url. */
+  readonly key: string;
+}
+
+/** The newest row of the chain as it is told to others, who keep it. */
+export interface SignedHead {
+  readonly v: 1;
+  readonly seq: number;
+  readonly hash: string;
+  /** RFC 3339. */
+  readonly time: string;
+  /** Ed25519 public key, raw, base64url. */
+  readonly key: string;
+  /** Over the JSON array ["faced/audit/head/1", seq, time, hash] in UTF-8, base64url. */
+  readonly sig: string;
+}
+
+/** A head that was kept, for which a row must be in the chain. */
+export interface HeadClaim {
+  readonly hash: string;
+  readonly seq?: number;
+  /** When given, its signature is checked too. */
+  readonly signed?: SignedHead;
+}
+
+export interface AuditFilter {
+  /** The seq of the last row that was seen. */
+  readonly after?: number;
+  readonly limit: number;
+  /** Rows that name this id only. */
+  readonly about?: string;
+  readonly kind?: string;
 }
 
 /** An account, session or token as the store keeps it: sealed, and nothing it looks into. */
@@ -289,10 +417,39 @@ export interface Store {
   /** The person of this name (exact, after NFC and trimming), made when there is none. */
   ensurePerson(name: string): Promise<PersonRef>;
   renamePerson(id: string, name: string): Promise<void>;
-  /** Removes the person and all samples; a tombstone without a name stays. */
-  removePerson(id: string): Promise<void>;
+  /** One transaction: the person, samples added and removed, the consent and the audit row, or nothing of it. */
+  enroll(enrolment: Enrolment): Promise<{ person: PersonRef; samples: string[] }>;
+  /**
+   * Removes the person with all samples, pictures and consents, and the name from every stored event and waiting message
+   * (a signed message, which cannot be changed, is dropped). A tombstone without a name stays. `rows` go to the audit in the same transaction.
+   */
+  removePerson(id: string, rows?: readonly AuditEntry[]): Promise<void>;
   addSamples(personId: string, samples: readonly NewSample[]): Promise<string[]>;
   samples(personId: string): Promise<SampleInfo[]>;
+  /** The samples of a person in one space, with their vectors. */
+  ownSamples(personId: string, space: EmbeddingSpace): Promise<OwnSample[]>;
+  /** The picture of a sample (JPEG); null when none was kept. */
+  sampleImage(id: string): Promise<Uint8Array | null>;
+  /** Deletes every kept picture of samples; answers how many. */
+  forgetImages(): Promise<number>;
+  /** What of other spaces could be embedded again. */
+  reembedding(space: EmbeddingSpace): Promise<Reembedding>;
+  /** Pictures of samples of other spaces, in the order of their ids. */
+  imagesToReembed(filter: {
+    space: EmbeddingSpace;
+    after?: string;
+    limit: number;
+  }): Promise<{ sample: string; image: Uint8Array }[]>;
+  /** Puts other embeddings into the place of those that samples have. */
+  replaceEmbeddings(changes: readonly { sample: string; embedding: Embedding }[]): Promise<void>;
+  recordConsent(consent: {
+    person: string;
+    version: string;
+    givenAt: number;
+    actor: string;
+  }): Promise<Consent>;
+  /** Of one person, or of all; oldest first. */
+  consents(person?: string): Promise<Consent[]>;
   /** Removes one sample; a tombstone stays. */
   removeSample(id: string): Promise<void>;
   exportPeople(ids?: readonly string[]): Promise<PersonExport[]>;
@@ -309,7 +466,7 @@ export interface Store {
     messages: readonly { topic: string; payload: string }[],
   ): Promise<void>;
   /** Newest first; `before`: the id of an event, to page on. At most 1,000. */
-  events(filter: { limit: number; before?: string }): Promise<RecognitionEvent[]>;
+  events(filter: { limit: number; before?: string; person?: string }): Promise<RecognitionEvent[]>;
   /** Deletes events older than the retention that the store was made with, and the oldest above its limit. Answers how many. */
   pruneEvents(): Promise<number>;
   outbox(limit: number): Promise<OutboxMessage[]>;
@@ -326,13 +483,31 @@ export interface Store {
 
   /** Appends to the audit table; there is no way to change or remove a row. */
   audit(entry: AuditEntry): Promise<void>;
-  /** Walks the whole chain. */
-  verifyAudit(): Promise<AuditState>;
-  /** Rows in order, at most 1,000; `after`: the seq of the last row that was seen. */
-  exportAudit(filter: { after?: number; limit: number }): Promise<AuditRow[]>;
+  /** Walks the whole chain; with a head that was kept elsewhere, the chain must hold it. */
+  verifyAudit(claim?: HeadClaim): Promise<AuditState>;
+  /** Rows in order, at most 1,000. */
+  exportAudit(filter: AuditFilter): Promise<AuditRow[]>;
+  /** The newest row, signed; null while there is none. */
+  auditHead(): Promise<SignedHead | null>;
+  /** Cuts rows off that are older than so many days and leaves a signed marker; answers how many went. */
+  pruneAudit(keepDays: number): Promise<number>;
 
-  /** A copy of the database while it is in use, checked before it takes the name `path`. It is sealed with the same key. */
-  backup(path: string): Promise<void>;
+  /** Keeps a stranger's face, with the group whose nearest face is at least `threshold` similar or has the same track. Above `limit` faces the oldest goes. */
+  addUnknown(face: NewUnknownFace, rules: { threshold: number; limit: number }): Promise<string>;
+  /** Newest first, without what has expired. */
+  unknownGroups(): Promise<UnknownGroup[]>;
+  unknownFaces(group: string): Promise<UnknownFace[]>;
+  /** Deletes for good: faces of these groups or tracks, or all; answers how many. */
+  forgetUnknown(
+    which: { groups: readonly string[] } | { tracks: readonly string[] } | 'all',
+  ): Promise<number>;
+  /** Deletes what has expired; answers how many. */
+  pruneUnknown(): Promise<number>;
+
+  /** A copy of the database while it is in use, checked before it takes the name `path`. It is sealed with the same key and says which. */
+  backup(path: string): Promise<BackupInfo>;
+  /** Takes people who were deleted since out of a backup, with their names in its events; answers how many people. */
+  purgeBackup(path: string): Promise<number>;
   /** What is wrong with the database, in SQLite's words; empty when nothing is. */
   integrityCheck(): Promise<string[]>;
 }

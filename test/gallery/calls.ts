@@ -1,5 +1,5 @@
 import type { Store } from '../../src/pipeline/ports.js';
-import { embedding, event, messageOf, randomNumbers, SPACE, sample } from './support.js';
+import { embedding, event, messageOf, randomNumbers, SPACE, sample, unknownFace } from './support.js';
 
 export interface Call {
   readonly name: keyof Store;
@@ -15,6 +15,17 @@ let count = 0;
 
 /** Every method of the port but start and stop, to be crossed with bad states. */
 export const CALLS: readonly Call[] = [
+  read('ownSamples', (store, id) => store.ownSamples(id, SPACE)),
+  read('sampleImage', (store) => store.sampleImage('none')),
+  read('reembedding', (store) => store.reembedding(SPACE)),
+  read('imagesToReembed', (store) => store.imagesToReembed({ space: SPACE, limit: 10 })),
+  read('consents', (store) => store.consents()),
+  read('auditHead', (store) => store.auditHead()),
+  read('pruneAudit', (store) => store.pruneAudit(365)),
+  read('unknownGroups', (store) => store.unknownGroups()),
+  read('unknownFaces', (store) => store.unknownFaces('none')),
+  read('forgetUnknown', (store) => store.forgetUnknown({ groups: ['none'] })),
+  read('pruneUnknown', (store) => store.pruneUnknown()),
   read('people', (store) => store.people()),
   read('samples', (store, id) => store.samples(id)),
   read('exportPeople', (store) => store.exportPeople()),
@@ -29,6 +40,22 @@ export const CALLS: readonly Call[] = [
   read('integrityCheck', (store) => store.integrityCheck()),
   read('pruneEvents', (store) => store.pruneEvents()),
   write('ensurePerson', (store) => store.ensurePerson(`Person ${count++}`)),
+  write('enroll', (store) =>
+    store.enroll({
+      ...{ name: `Person ${count++}`, add: [sample(random)], remove: [], actor: 'cli', from: 'picture' },
+      consent: { version: '1', givenAt: 1 },
+    }),
+  ),
+  write('recordConsent', (store, person) =>
+    store.recordConsent({ person, version: '1', givenAt: 1, actor: 'cli' }),
+  ),
+  write('replaceEmbeddings', async (store, id) =>
+    store.replaceEmbeddings(
+      (await store.samples(id)).map((one) => ({ sample: one.id, embedding: embedding(random) })),
+    ),
+  ),
+  write('addUnknown', (store) => store.addUnknown(unknownFace(random), { threshold: 0.5, limit: 1_000 })),
+  { name: 'forgetImages', writes: false, run: (store) => store.forgetImages() },
   write('renamePerson', (store, id) => store.renamePerson(id, `Person ${count++}`)),
   write('addSamples', (store, id) => store.addSamples(id, [sample(random)])),
   write('importPeople', async (store) =>

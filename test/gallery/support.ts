@@ -8,7 +8,7 @@ import type { Embedding } from '../../src/domain/embedding.js';
 import type { RecognitionEvent } from '../../src/domain/event.js';
 import type { FaceQuality } from '../../src/domain/face.js';
 import { createStore, type StoreOptions } from '../../src/gallery/index.js';
-import type { NewSample, Store } from '../../src/pipeline/ports.js';
+import type { NewSample, NewUnknownFace, Store } from '../../src/pipeline/ports.js';
 import { temporaryDir } from '../helpers/dirs.js';
 
 export const SPACE = 'mobilefacenet/1';
@@ -55,6 +55,14 @@ export function embedding(random: () => number, space = SPACE): Embedding {
 
 export function sample(random: () => number, space = SPACE): NewSample {
   return { embedding: embedding(random, space), quality: QUALITY };
+}
+
+export function unknownFace(random: () => number, about: Partial<NewUnknownFace> = {}): NewUnknownFace {
+  return {
+    ...{ embedding: embedding(random), quality: QUALITY, camera: 'porch', track: ulid() },
+    ...{ seenAt: Date.now(), expiresAt: Date.now() + 3_600_000, image: null },
+    ...about,
+  };
 }
 
 const ulid = monotonicFactory();

@@ -1,7 +1,12 @@
 import { people } from './101-people.js';
+import { images } from './102-images.js';
+import { consents } from './103-consents.js';
+import { unknown } from './104-unknown.js';
 import { events } from './201-events.js';
 import { commands } from './202-commands.js';
+import { redactions } from './203-redactions.js';
 import { audit } from './301-audit.js';
+import { auditCut } from './302-audit-cut.js';
 import { access } from './501-access.js';
 
 /**
@@ -14,4 +19,15 @@ export interface Migration {
   readonly sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [people, events, commands, audit, access];
+export const MIGRATIONS: readonly Migration[] = [
+  people,
+  images,
+  consents,
+  unknown,
+  events,
+  commands,
+  redactions,
+  audit,
+  auditCut,
+  access,
+];
