@@ -3,6 +3,7 @@ import {
   controlSocketPath,
   isolationOf,
   openCard,
+  openHttp,
   openMqtt,
   openStore,
   openVision,
@@ -13,6 +14,7 @@ import {
 import { type Config, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
+import { TypedEvents } from './lib/events.js';
 import type { Logger } from './lib/log.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
 import { createEventEncoder } from './mqtt/signature.js';
@@ -134,6 +136,9 @@ async function build(
     keeper.policy();
   });
   const context = { device: config.device, model: card.id };
+  const feed = new TypedEvents<{ decided: RecognitionEvent }>((error) =>
+    log.error({ error: String(error) }, 'a listener to events failed'),
+  );
   const { renewAfter } = config.recognition;
   const recognition = new Recognition({
     presence: new Presence({
@@ -149,6 +154,7 @@ async function build(
     onEvent: (event) => {
       link.notify();
       options.onEvent(event);
+      feed.emit('decided', event);
     },
     onRecovered: () => link.notify(),
     onJudged: () => vision.judged(1),
@@ -202,6 +208,16 @@ async function build(
   await prune(store, log);
   await notifier.ready();
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
+  const web = openHttp(
+    options,
+    {
+      ...{ service, access, vision, store, health, log, judge: keeper },
+      cameras: cameras.map(({ name }) => name),
+      events: { on: (listener) => feed.on('decided', listener) },
+    },
+    { version: MANIFEST.version, signal },
+  );
+  stops.push(async () => (await web)?.stop());
   return {
     finished,
     service,

@@ -1,0 +1,202 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { mayDo, type Principal } from '../domain/access.js';
+import { FacedError } from '../domain/errors.js';
+import type { Access, AccountInfo } from '../pipeline/access.js';
+import { isLoopback, OriginCheck, plainAddress } from './origin.js';
+import type { Who } from './route.js';
+import type { Throttle } from './throttle.js';
+import type { UseLog } from './use-log.js';
+
+export interface GatekeeperParts {
+  readonly access: Pick<Access, 'byToken' | 'bySession'>;
+  readonly throttle: Throttle;
+  readonly uses: UseLog;
+  readonly names: readonly string[];
+  readonly trustedProxies: readonly string[];
+}
+
+/** What is known of whoever asks. */
+export interface Visitor {
+  /** The address that they come from, as far as a trusted proxy's word counts. */
+  readonly address: string;
+  /** On this machine itself, and not through a proxy. */
+  readonly local: boolean;
+  /** TLS, here or at a trusted proxy. */
+  readonly secure: boolean;
+  readonly principal: Principal | null;
+  readonly account: AccountInfo | null;
+  /** The cookie's value, of a session that holds. */
+  readonly session: string | null;
+}
+
+export const SESSION_COOKIE = 'faced_session';
+/** Browsers take a cookie with this prefix only over TLS and for the one host that set it. */
+export const SECURE_COOKIE = `__Host-${SESSION_COOKIE}`;
+const CSRF_HEADER = 'x-csrf-token';
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** What a page of ours has to send with everything that changes something: who only has the cookie sent along cannot know it. */
+export function csrfOf(session: string): string {
+  return createHmac('sha256', session).update('faced/csrf/1').digest('base64url');
+}
+
+/** Who asks, and whether they may: before a single byte of the body is read. */
+export class Gatekeeper {
+  readonly #parts: GatekeeperParts;
+  readonly #origin: OriginCheck;
+  readonly #proxies: ReadonlySet<string>;
+  readonly #visitors = new WeakMap<FastifyRequest, Visitor>();
+
+  constructor(parts: GatekeeperParts) {
+    this.#parts = parts;
+    this.#origin = new OriginCheck({ names: parts.names });
+    this.#proxies = new Set(parts.trustedProxies.map(plainAddress));
+  }
+
+  /** Who made a request that was admitted. */
+  visitor(request: FastifyRequest): Visitor {
+    const visitor = this.#visitors.get(request);
+    if (visitor === undefined) throw new FacedError('internal', 'a request was not looked at');
+    return visitor;
+  }
+
+  sessionOf(request: FastifyRequest): string | null {
+    return this.visitor(request).session;
+  }
+
+  /** Work that takes a secret from whoever asks: wrong ones make the address wait. */
+  async guarded<Result>(request: FastifyRequest, work: () => Promise<Result>): Promise<Result> {
+    const { address } = this.visitor(request);
+    const { throttle } = this.#parts;
+    throttle.check(address);
+    try {
+      const result = await work();
+      throttle.right(address);
+      return result;
+    } catch (error) {
+      if (FacedError.from(error).code === 'http.unauthorized') throttle.wrong(address);
+      throw error;
+    }
+  }
+
+  /** Host and Origin; throws `http.cross-site`. */
+  arrived(request: FastifyRequest): Pick<Visitor, 'address' | 'local' | 'secure'> {
+    const { headers, raw } = request;
+    const { socket } = raw;
+    const peer = plainAddress(socket.remoteAddress ?? '');
+    const proxied = this.#proxies.has(peer);
+    const encrypted = 'encrypted' in socket && socket.encrypted === true;
+    const secure = proxied ? lastOf(headers['x-forwarded-proto']) === 'https' : encrypted;
+    this.#origin.check({
+      method: request.method,
+      host: headers.host,
+      origin: headers.origin,
+      fetchSite: single(headers['sec-fetch-site']),
+      fetchMode: single(headers['sec-fetch-mode']),
+      fetchDest: single(headers['sec-fetch-dest']),
+      localAddress: socket.localAddress ?? '',
+      secure,
+    });
+    // A proxy that nobody named must not turn the whole network into this machine.
+    const forwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
+    return {
+      address: proxied ? (lastOf(headers['x-forwarded-for']) ?? peer) : peer,
+      local: isLoopback(peer) && !proxied && !forwarded,
+      secure,
+    };
+  }
+
+  /** Rejects with `http.unauthorized`, `http.forbidden`, `http.cross-site` or `http.locked`; what was refused, and what was allowed to somebody, is on record. */
+  async admit(request: FastifyRequest, wanted: Who, route: string): Promise<Visitor> {
+    const visitor = await this.#look(request, wanted, route);
+    this.#visitors.set(request, visitor);
+    return visitor;
+  }
+
+  async #look(request: FastifyRequest, wanted: Who, route: string): Promise<Visitor> {
+    const arrival = this.arrived(request);
+    const { address } = arrival;
+    const { throttle, uses } = this.#parts;
+    const anyone = wanted === 'anyone' || (wanted === 'local' && arrival.local);
+    const bearer = bearerOf(request.headers.authorization);
+    // Before the first look at a secret: somebody who guesses is not even told when right.
+    if (bearer !== null || !anyone) throttle.check(address);
+    const found = await this.#identify(request, bearer);
+    const note = (outcome: 'allowed' | 'refused', actor: string) =>
+      uses.note({ actor, method: request.method, route, outcome, address });
+    if (bearer !== null && found.principal === null) {
+      throttle.wrong(address);
+      await note('refused', 'unknown');
+      throw new FacedError('http.unauthorized', 'this token is not known, or its time is over', {
+        fix: 'make one: faced token create --scope recognize',
+      });
+    }
+    const { principal } = found;
+    if (bearer !== null) throttle.right(address);
+    if (anyone) return { ...arrival, ...found };
+    if (principal === null)
+      throw new FacedError('http.unauthorized', 'this needs a token, or somebody who is signed in', {
+        fix: 'send Authorization: Bearer TOKEN; faced token create makes one',
+      });
+    const scope = wanted === 'local' ? 'read' : wanted;
+    const allowed = scope === 'signed-in' ? found.account !== null : mayDo(principal.scopes, scope);
+    if (!allowed) {
+      await note('refused', principal.actor);
+      throw new FacedError(
+        'http.forbidden',
+        scope === 'signed-in' ? 'this needs somebody who is signed in' : `this needs the scope ${scope}`,
+      );
+    }
+    await note('allowed', principal.actor);
+    return { ...arrival, ...found };
+  }
+
+  /** A token counts before a session: whoever sends one means it. */
+  async #identify(
+    request: FastifyRequest,
+    bearer: string | null,
+  ): Promise<Pick<Visitor, 'principal' | 'account' | 'session'>> {
+    const nobody = { principal: null, account: null, session: null };
+    const { access } = this.#parts;
+    if (bearer !== null) return { ...nobody, principal: await access.byToken(bearer) };
+    const session = cookieOf(request.headers.cookie);
+    const found = session === null ? null : await access.bySession(session);
+    if (session === null || found === null) return nobody;
+    if (!SAFE_METHODS.has(request.method) && !sameText(single(request.headers[CSRF_HEADER]), csrfOf(session)))
+      throw new FacedError('http.cross-site', 'the request does not carry this session’s CSRF token', {
+        fix: `GET /v1/session tells it; send it as ${CSRF_HEADER}`,
+      });
+    const { account, ...principal } = found;
+    return { principal, account, session };
+  }
+}
+
+function bearerOf(header: string | undefined): string | null {
+  const match = /^Bearer +(\S+)$/i.exec(header ?? '');
+  return match?.[1] ?? null;
+}
+
+function cookieOf(header: string | undefined): string | null {
+  const cookies = (header ?? '').split(';').map((one) => one.trim());
+  for (const name of [SECURE_COOKIE, SESSION_COOKIE]) {
+    const found = cookies.find((one) => one.startsWith(`${name}=`));
+    if (found !== undefined) return found.slice(name.length + 1);
+  }
+  return null;
+}
+
+function single(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : header?.[0];
+}
+
+/** What the nearest proxy added; what stands before it anybody can have written. */
+function lastOf(header: string | string[] | undefined): string | undefined {
+  const last = single(header)?.split(',').at(-1)?.trim();
+  return last === '' ? undefined : last;
+}
+
+function sameText(given: string | undefined, wanted: string): boolean {
+  const [a, b] = [Buffer.from(given ?? ''), Buffer.from(wanted)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

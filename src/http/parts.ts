@@ -1,0 +1,40 @@
+import type { RecognitionEvent } from '../domain/event.js';
+import type { Logger } from '../lib/log.js';
+import type { Access } from '../pipeline/access.js';
+import type { Health } from '../pipeline/health.js';
+import type { Store, Vision } from '../pipeline/ports.js';
+import type { FacedService, Judge } from '../pipeline/service.js';
+
+/** What the HTTP interface needs of the rooms around it. */
+export interface HttpParts {
+  readonly service: FacedService;
+  readonly access: Access;
+  readonly vision: Pick<Vision, 'analyse' | 'snapshot' | 'on'>;
+  readonly store: Store;
+  readonly judge: Judge;
+  readonly health: Pick<Health, 'report' | 'stages' | 'sinceBeat'>;
+  readonly events: EventFeed;
+  readonly cameras: readonly string[];
+  readonly log: Logger;
+}
+
+/** Each final decision, as it is made. */
+export interface EventFeed {
+  /** Answers its own unsubscribe function. */
+  on(listener: (event: RecognitionEvent) => void): () => void;
+}
+
+export interface HttpOptions {
+  readonly host: string;
+  /** 0: any. */
+  readonly port: number;
+  /** Names beside the machine's own under which it is reached. */
+  readonly names: readonly string[];
+  readonly trustedProxies: readonly string[];
+  readonly maxUploadBytes: number;
+  readonly version: string;
+  readonly device: string;
+  readonly stateDir: string;
+  /** PEM files for TLS; without them a certificate of its own is made beyond loopback. */
+  readonly certificate: { readonly certFile: string; readonly keyFile: string } | null;
+}

@@ -1,0 +1,21 @@
+import type { Context } from '../context.js';
+import type { Gatekeeper } from '../gatekeeper.js';
+import type { Route } from '../route.js';
+import { accessRoutes } from './access.js';
+import { documentRoutes } from './documents.js';
+import { eventRoutes } from './events.js';
+import { peopleRoutes } from './people.js';
+import { recogniseRoutes } from './recognise.js';
+import { systemRoutes } from './system.js';
+
+/** Every address of the interface; the OpenAPI document is made of the same list. */
+export function allRoutes(context: Context, gatekeeper: Gatekeeper): Route[] {
+  const routes = [
+    ...recogniseRoutes(context),
+    ...peopleRoutes(context),
+    ...eventRoutes(context),
+    ...systemRoutes(context),
+    ...accessRoutes(context, gatekeeper),
+  ];
+  return [...routes, ...documentRoutes(routes, context)];
+}
