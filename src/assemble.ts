@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { Config } from './config/index.js';
+import { type Config, doorsLiveness } from './config/index.js';
 import { FacedError } from './domain/errors.js';
+import type { LivenessMode } from './domain/liveness.js';
 import { createStore } from './gallery/index.js';
 import type { HttpParts } from './http/parts.js';
 import type { HttpServer } from './http/server.js';
@@ -9,6 +10,9 @@ import { createVision } from './inference/client.js';
 import type { Logger } from './lib/log.js';
 import { createBroker } from './mqtt/broker.js';
 import { createMqttLink, type MqttLink } from './mqtt/client.js';
+import type { DoorPort } from './mqtt/command-forms.js';
+import type { DiscoveryDoor } from './mqtt/discovery.js';
+import { DOOR_SHOT_PLAN } from './pipeline/best-shot.js';
 import type { CommandHandler, Store, Vision } from './pipeline/ports.js';
 import { PromiseKeeper, type PromiseSettings } from './pipeline/promise.js';
 import { bestPromise, thresholdFor } from './pipeline/threshold.js';
@@ -66,7 +70,7 @@ export function openVision(
         recogniser,
         liveness: config.liveness.passive === 'off' ? null : liveness,
       },
-      cameras,
+      cameras: cameras.map((camera) => forDoors(camera, config)),
       awaitJudgement: true,
       logLevel: config.log.level,
       ...(photographs === undefined ? {} : { photographs }),
@@ -97,6 +101,26 @@ export function camerasOf(config: Config): CameraSettings[] {
     );
 }
 
+/** A camera that doors go by looks more often, and tests what they ask for. */
+function forDoors(camera: CameraSettings, { doors, liveness }: Config): CameraSettings {
+  const asked = doorsLiveness(doors, camera.name);
+  if (asked.length === 0) return camera;
+  const { within, challenge } = liveness;
+  const mode = strongest([camera.liveness?.mode ?? 'off', ...asked]);
+  return {
+    ...camera,
+    looks: DOOR_SHOT_PLAN,
+    liveness: { withinMs: within * 1000, challenge, ...camera.liveness, mode },
+  };
+}
+
+/** What answers every one of these. */
+function strongest(modes: readonly LivenessMode[]): LivenessMode {
+  const asked = new Set(modes);
+  const both = asked.has('both') || (asked.has('active') && asked.has('passive'));
+  return both ? 'both' : asked.has('active') ? 'active' : asked.has('passive') ? 'passive' : 'off';
+}
+
 export interface Mqtt {
   /** Not started yet. */
   readonly link: MqttLink;
@@ -115,6 +139,7 @@ export async function openMqtt(
     handler: CommandHandler;
     log: Logger;
     about: { version: string; cameras: readonly string[] };
+    doors: { readonly port: DoorPort; readonly discovery: readonly DiscoveryDoor[] } | null;
   },
   signal: AbortSignal,
 ): Promise<Mqtt> {
@@ -141,13 +166,25 @@ export async function openMqtt(
       attempts,
       snapshots,
       healthEveryMs: healthEvery * 1000,
-      homeAssistant: { ...homeAssistant, ...deps.about, snapshots, doors: [], presentS: PRESENT_S },
+      homeAssistant: {
+        ...homeAssistant,
+        ...deps.about,
+        snapshots,
+        doors: deps.doors?.discovery ?? [],
+        presentS: PRESENT_S,
+      },
       ...(broker === null
         ? given({ username, passwordFile, caFile: ca, certFile: cert, keyFile: key })
         : broker.credentials),
       ...given({ clientId }),
     },
-    { outbox: deps.store, memory: deps.store, handler: deps.handler, log: deps.log },
+    {
+      outbox: deps.store,
+      memory: deps.store,
+      handler: deps.handler,
+      log: deps.log,
+      ...(deps.doors === null ? {} : { door: deps.doors.port }),
+    },
   );
   const stop = async () => {
     await link.stop();

@@ -14,6 +14,7 @@ import {
 import { type Config, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
+import { doorsOnMqtt, HouseDoors } from './doors.js';
 import { TypedEvents } from './lib/events.js';
 import type { Logger } from './lib/log.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
@@ -110,20 +111,42 @@ async function build(
     vision,
     store,
     judge: keeper,
-    onGalleryChanged: () => sayGallery(),
+    onGalleryChanged: async () => {
+      sayGallery();
+      await doors?.galleryChanged();
+    },
   });
   const handler = commandHandler({
     service,
     vision,
     onSnapshot: (camera, jpeg) => link.snapshot(camera, jpeg),
+    onLock: async (command) => {
+      if (doors === null) throw new FacedError('door.refused', 'this faced has no door');
+      return doors.order(command);
+    },
   });
   const mqtt = await openMqtt(
     options,
-    { store, handler, log, about: { version: MANIFEST.version, cameras: cameras.map(({ name }) => name) } },
+    {
+      store,
+      handler,
+      log,
+      about: { version: MANIFEST.version, cameras: cameras.map(({ name }) => name) },
+      doors: await doorsOnMqtt(config),
+    },
     signal,
   );
   stops.push(() => store.stop(), mqtt.stop);
   const { link } = mqtt;
+  const doors =
+    Object.keys(config.doors).length === 0
+      ? null
+      : await HouseDoors.open({
+          ...{ config, stateDir: options.stateDir, cameras, store, link, log },
+          curve: card.curve,
+          policy: () => keeper.policy(),
+        });
+  if (doors !== null) stops.push(() => doors.stop());
   const sayGallery = () => {
     const { version, people, samples } = keeper.counts();
     link.gallery({ v: 1, version, people, samples });
@@ -158,7 +181,9 @@ async function build(
     },
     onRecovered: () => link.notify(),
     onJudged: () => vision.judged(1),
-    onLook: (sighting, match) => {
+    eachLook: (camera) => doors?.watches(camera) === true,
+    onLook: (sighting, match, own) => {
+      doors?.looked(sighting, own);
       if (config.mqtt.attempts)
         link.attempt(attemptOf({ sighting, match, policy: keeper.policy(), device: config.device }));
     },
@@ -170,12 +195,14 @@ async function build(
     brokerProblem: () => link.stats().problem,
     recognition: () => recognition.stats(),
     promiseProblem: () => keeper.problem(),
+    others: () => doors?.problems() ?? [],
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: isolation === 'thread',
   });
   const finished = wire({
     vision,
     recognition,
+    doors,
     health,
     log,
     onBeat: async () => link.health(await health.report()),
@@ -193,7 +220,10 @@ async function build(
         'events are lost: the database did not take them until the end',
       );
   });
-  await Promise.all([ready.then(() => link.start(signal)), vision.start(signal)]);
+  await Promise.all([
+    ready.then(() => doors?.start(signal)).then(() => link.start(signal)),
+    vision.start(signal),
+  ]);
   sayGallery();
 
   const access = new Access(store);
@@ -236,6 +266,7 @@ async function build(
       await notifier.reloading();
       try {
         await keeper.change(promiseSettings(next));
+        await doors?.reload(next);
         config = { ...config, recognition: next.recognition, liveness: next.liveness };
       } finally {
         await notifier.ready();
@@ -248,13 +279,14 @@ async function build(
 interface Wiring {
   readonly vision: Vision;
   readonly recognition: Recognition;
+  readonly doors: HouseDoors | null;
   readonly health: Health;
   readonly onBeat: () => Promise<void>;
   readonly log: Logger;
 }
 
 /** The vision worker's words to those whom they concern. Resolves when the sources have ended and all is decided. */
-function wire({ vision, recognition, health, onBeat, log }: Wiring): Promise<void> {
+function wire({ vision, recognition, doors, health, onBeat, log }: Wiring): Promise<void> {
   const sayHealth = (): void => {
     recognition
       .retry()
@@ -265,8 +297,10 @@ function wire({ vision, recognition, health, onBeat, log }: Wiring): Promise<voi
   };
   vision.on('sighted', (sighting) => recognition.sighted(sighting));
   vision.on('trackEnded', (track) => recognition.trackEnded(track));
+  vision.on('livenessChanged', (change) => doors?.livenessChanged(change));
   vision.on('restarted', (ended) => {
     recognition.allTracksEnded();
+    doors?.forget();
     health.visionEnded(ended);
     sayHealth();
   });

@@ -85,6 +85,7 @@ class VisionWorker {
         onFailure: (error) => this.#sayFailure(error),
         tracker: sameFaceLimits(models.recogniser.curve),
         flow: this.#flow,
+        ...(camera.looks === undefined ? {} : { looks: camera.looks }),
       });
       this.#sources.push(source);
       this.#loops.set(camera.name, loop);

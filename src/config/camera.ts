@@ -27,6 +27,15 @@ const camera = Type.Object(
         'Where the frames come from: `v4l2:/dev/video0?width=640&height=480&fps=30`, `csi:0`, `rtsp://…`, `file:CLIP` (every frame; `?pace=real` for its own pace), `images:DIR`, `gstreamer:PIPELINE` or `demo`.',
       restart: true,
     }),
+    trusted: Type.Unsafe<'door' | 'nothing' | null>({
+      type: ['string', 'null'],
+      enum: ['door', 'nothing', null],
+      says: 'door or nothing',
+      description:
+        'What this camera is trusted with. `door`: faces in it may open the doors that name it. `nothing`: they never do. null: `door` for a camera that is wired to this machine (`v4l2:`, `csi:`), else `nothing`. A clip, a folder, the demo and pictures that are sent can never open a door.',
+      default: null,
+      restart: true,
+    }),
     enabled: yesOrNo({ description: 'Whether this camera is used.', default: true, restart: true }),
     fps: wholeNumber(
       { minimum: 1, maximum: 60 },

@@ -1,3 +1,4 @@
+import { doorChecks } from './door-checks.js';
 import type { ConfigFile } from './schema.js';
 import type { Mistake } from './sentences.js';
 
@@ -46,5 +47,5 @@ function livenessChecks({ liveness, cameras }: ConfigFile): Mistake[] {
 
 export function crossChecks(config: ConfigFile): Mistake[] {
   const single = CHECKS.map((check) => check(config)).filter((found) => found !== false);
-  return [...single, ...livenessChecks(config)];
+  return [...single, ...livenessChecks(config), ...doorChecks(config)];
 }

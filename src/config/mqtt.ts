@@ -45,6 +45,12 @@ export const mqtt = section('How the house is told.', {
     default: null,
     restart: true,
   }),
+  lockKeyFile: pathOrNull({
+    description:
+      'A file with the key that every `lock/set` has to be signed with (HMAC-SHA-256): 32 bytes, or 64 hexadecimal digits. null: commands are not signed.',
+    default: null,
+    restart: true,
+  }),
   healthEvery: wholeNumber(
     { minimum: 5, maximum: 3600 },
     { description: 'How often `health` is published, in seconds.', default: 60, restart: true },

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { cameras } from './camera.js';
+import { access, doors } from './door.js';
 import { gallery } from './gallery.js';
 import { http } from './http.js';
 import { liveness } from './liveness.js';
@@ -9,7 +10,7 @@ import { device, isolation, log } from './system.js';
 
 /** The whole configuration: one file for each room, joined. */
 export const ConfigSchema = Type.Object(
-  { device, isolation, cameras, models, recognition, liveness, gallery, mqtt, http, log },
+  { device, isolation, cameras, models, recognition, liveness, doors, access, gallery, mqtt, http, log },
   { title: 'faced', description: 'The configuration of faced.', additionalProperties: false },
 );
 
@@ -23,6 +24,7 @@ export interface Config extends Omit<ConfigFile, 'device'> {
 }
 
 export type CameraConfig = Config['cameras'][string];
+export type DoorConfig = Config['doors'][string];
 
 /** The parts of a JSON Schema that this room reads. */
 export interface SchemaNode {

@@ -106,15 +106,17 @@ export class Door {
   #secrets = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopped = true;
+  #rules: DoorRules;
 
   constructor(deps: DoorDeps) {
     this.#deps = deps;
+    this.#rules = deps.rules;
     this.#events = new TypedEvents(deps.onError);
     this.#audit = new AuditTrail(deps.audit);
   }
 
   get id(): string {
-    return this.#deps.rules.id;
+    return this.#rules.id;
   }
 
   get status(): DoorStatus {
@@ -178,7 +180,7 @@ export class Door {
       passive: sighting.liveness,
     };
     const { camera, track, embedding } = sighting;
-    const claimed = this.#deps.rules.claim ? (this.#state.claim?.person ?? null) : null;
+    const claimed = this.#rules.claim ? (this.#state.claim?.person ?? null) : null;
     const { compare } = this.#deps;
     if (claimed === null || embedding === null || compare === undefined) {
       this.#put({ kind: 'looked', camera, track, look });
@@ -201,9 +203,9 @@ export class Door {
   /** A code, badge or QR text. `source` is the name of a reader or channel in this door's `credentialSources`. */
   async present(shown: { source: string; method: CredentialMethod; secret: string }): Promise<DoorAnswer> {
     const { source, method, secret } = shown;
-    const { rules, personOf, newId } = this.#deps;
+    const { personOf, newId } = this.#deps;
     // Nobody who is not listened to gets the processor to work for them.
-    const heard = rules.credentialSources.includes(source);
+    const heard = this.#rules.credentialSources.includes(source);
     if (heard && this.#secrets >= MOST_SECRETS) return { outcome: 'denied', reason: 'busy' };
     this.#secrets += heard ? 1 : 0;
     try {
@@ -241,6 +243,13 @@ export class Door {
     this.#put({ kind: 'personRemoved', person });
   }
 
+  /** Other rules from now on: what was seen under the old ones counts no longer. The id and the lock stay. */
+  change(rules: DoorRules): void {
+    this.#rules = { ...rules, id: this.id };
+    this.#note('rules-changed', {});
+    this.forget();
+  }
+
   /** To be called when vision was started again: tracks are gone. */
   forget(): void {
     this.#put({ kind: 'forget' });
@@ -256,9 +265,9 @@ export class Door {
 
   #put(input: DoorInput): void {
     if (this.#stopped) return;
-    const { rules, access, clock, clockTrust, newId } = this.#deps;
+    const { access, clock, clockTrust, newId } = this.#deps;
     const { state, effects } = step(this.#state, input, {
-      rules,
+      rules: this.#rules,
       access: access(),
       now: clock.monotonic(),
       wallMs: clock.wall(),

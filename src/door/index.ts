@@ -13,7 +13,9 @@ import { openLock } from './open-lock.js';
 import { canBeTrusted, DEFAULT_RULES, type DoorRules } from './rules.js';
 import type { SureRules } from './sure.js';
 
+export { hasValidMac, readCommandKey } from './command-mac.js';
 export type { DoorAnswer, DoorEvent, DoorEvents, DoorStatus } from './door.js';
+export { DoorKeys } from './keys.js';
 export type { Door };
 
 /** One door as the configuration has it; what is left out has the careful default of {@link DEFAULT_RULES}. */
@@ -53,6 +55,8 @@ export interface Doors {
   stop(): Promise<void>;
   /** Holds from the next look on. @throws FacedError `door.policy-invalid`, and then the old one goes on to hold */
   setAccess(access: AccessPolicy): void;
+  /** Other rules for the doors that are there, from the next look on; locks and cameras stay as they are. @throws FacedError `door.policy-invalid` */
+  setRules(doors: readonly DoorOptions[]): void;
   /** Secrets and evidence of somebody who is removed from the gallery. */
   removePerson(person: string): Promise<void>;
 }
@@ -66,13 +70,12 @@ export async function openDoors(options: DoorsOptions, ports: DoorsPorts): Promi
   const clockTrust: ClockTrust | KernelClockTrust =
     options.clockSource === 'trusted' ? TRUSTED_CLOCK : new KernelClockTrust(ports.clock);
   const doors = await Promise.all(
-    options.doors.map(async ({ lock, lockState, sure, ...rules }) => {
+    options.doors.map(async (one) => {
       const { clock, audit, newId, onError, mqtt, compare } = ports;
-      const merged = { ...DEFAULT_RULES, ...rules };
       return new Door({
-        rules: { ...merged, sure: { ...DEFAULT_RULES.sure, ...sure } },
-        lockState: { ...DEFAULT_LOCK_STATE, ...lockState },
-        lock: await openLock(rules.id, lock, {
+        rules: rulesOf(one),
+        lockState: { ...DEFAULT_LOCK_STATE, ...one.lockState },
+        lock: await openLock(one.id, one.lock, {
           clock,
           onError,
           stateDir: options.stateDir,
@@ -104,6 +107,10 @@ export async function openDoors(options: DoorsOptions, ports: DoorsPorts): Promi
       checkAccess(next);
       access = next;
     },
+    setRules: (next) => {
+      checkDoors({ doors: next, cameras: options.cameras });
+      for (const one of next) doors.find(({ id }) => id === one.id)?.change(rulesOf(one));
+    },
     removePerson: async (person) => {
       for (const door of doors) door.personRemoved(person);
       await secrets.removePerson(person);
@@ -111,12 +118,16 @@ export async function openDoors(options: DoorsOptions, ports: DoorsPorts): Promi
   };
 }
 
+function rulesOf({ lock: _lock, lockState: _state, sure, ...rules }: DoorOptions): DoorRules {
+  return { ...DEFAULT_RULES, ...rules, sure: { ...DEFAULT_RULES.sure, ...sure } };
+}
+
 function checkAccess(access: AccessPolicy): void {
   const mistakes = policyMistakes(access);
   if (mistakes.length > 0) throw new FacedError('door.policy-invalid', mistakes.join('\n'));
 }
 
-function checkDoors({ doors, cameras }: DoorsOptions): void {
+function checkDoors({ doors, cameras }: Pick<DoorsOptions, 'doors' | 'cameras'>): void {
   const wrong: string[] = [];
   const seen = new Set<string>();
   for (const [index, door] of doors.entries()) {

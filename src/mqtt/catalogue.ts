@@ -185,6 +185,7 @@ export const CATALOGUE: readonly TopicEntry[] = [
     examples: [
       { ...COMMAND, action: 'unlock' },
       { ...COMMAND, action: 'unlock', door: 'front', hmac: '5c'.repeat(32) },
+      { ...COMMAND, action: 'present', door: 'front', method: 'badge', secret: '0012345678', reader: 'gate' },
     ],
   },
   {
@@ -196,6 +197,7 @@ export const CATALOGUE: readonly TopicEntry[] = [
     schema: schemas.LockResultSchema,
     examples: [
       { id: COMMAND.id, ok: true, door: 'front', action: 'unlock' },
+      { id: COMMAND.id, ok: true, door: 'front', action: 'present', outcome: 'face-wanted' },
       {
         id: COMMAND.id,
         ok: false,

@@ -15,6 +15,7 @@ import { Connection } from './connection.js';
 import type { EndpointOptions } from './endpoint.js';
 import { HealthThrottle } from './health.js';
 import { HomeAssistant, type HomeAssistantOptions } from './home-assistant.js';
+import { Others, type OtherTopics } from './others.js';
 import { type Outbox, OutboxPump } from './outbox-pump.js';
 import { ReplyQueue } from './reply-queue.js';
 import type { AttemptEvent, GalleryReport, HealthReport, LockEvent, LockState } from './schemas.js';
@@ -79,6 +80,7 @@ export interface MqttLinkStats {
 
 export interface MqttLink {
   readonly topics: Topics;
+  readonly others: OtherTopics;
   /** Checks settings and files, then connects in the background: a broker that is away is no reason to fail. */
   start(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
@@ -112,6 +114,7 @@ export function createMqttLink(options: MqttLinkOptions, deps: MqttLinkDeps): Mq
 
 class Link implements MqttLink {
   readonly topics: Topics;
+  readonly others = new Others(() => this.#connection.session);
   readonly #options: MqttLinkOptions;
   readonly #log: Logger;
   readonly #events: TypedEvents<MqttLinkEvents>;
@@ -251,7 +254,9 @@ class Link implements MqttLink {
   async #welcome(session: Session): Promise<void> {
     const say = (topic: string, payload: string) => session.publish(topic, payload, { qos: 1, retain: true });
     const steps = [
-      ...[...this.#commandTopics.keys()].map((topic) => () => session.subscribe(topic)),
+      ...[...this.#commandTopics.keys(), ...this.others.topics].map(
+        (topic) => () => session.subscribe(topic),
+      ),
       () => say(this.topics.status, 'online'),
       ...[...this.#retained].map(
         ([topic, payload]) =>
@@ -289,6 +294,7 @@ class Link implements MqttLink {
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
     const kind = this.#commandTopics.get(packet.topic);
     if (kind !== undefined) this.#gate.receive(kind, payload, packet.retain);
+    else if (this.others.receive(packet.topic, payload)) return;
     else if (this.#homeAssistant?.receive(packet.topic, payload) !== true) this.#strange++;
   }
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { Ajv, type ValidateFunction } from 'ajv';
-import type { Command } from '../pipeline/ports.js';
+import type { Command, ShownSecret } from '../pipeline/ports.js';
 import { longestString } from './long-string.js';
 import { type EnrollSet, EnrollSetSchema, type LockSet, LockSetSchema } from './schemas.js';
 
@@ -10,8 +10,10 @@ export type CommandKind = 'enroll' | 'lock';
 export interface LockOrder {
   readonly id: string;
   readonly exp: number;
-  readonly action: 'lock' | 'unlock';
+  readonly action: 'lock' | 'unlock' | 'present';
   readonly door: string;
+  /** With `present`. */
+  readonly shown?: ShownSecret;
 }
 
 /** What the gate knows of the doors. */
@@ -100,7 +102,14 @@ export class CommandForms {
     const door = parsed.door ?? (doors.length === 1 ? doors[0] : undefined);
     if (door === undefined) return { reason: 'invalid', id, message: 'door is needed: there are several' };
     const { exp, action, hmac } = parsed;
-    const order = { id: parsed.id, exp, action, door };
+    const shown = shownIn(parsed);
+    if (shown === undefined)
+      return {
+        reason: 'invalid',
+        id,
+        message: 'method and secret belong to the action present, and to no other',
+      };
+    const order = { id: parsed.id, exp, action, door, ...(shown === null ? {} : { shown }) };
     // Before the door's name is looked up: who has no key learns nothing of the house.
     if (authentic !== undefined && (hmac === undefined || !authentic(order, hmac)))
       return { reason: 'unsigned', id, message: 'hmac is missing or wrong' };
@@ -108,9 +117,21 @@ export class CommandForms {
     return {
       id: parsed.id,
       expMs: exp * 1000,
-      command: () => ({ kind: 'lock', id: parsed.id, door, action }),
+      command: () => {
+        const head = { kind: 'lock', id: parsed.id, door } as const;
+        if (shown !== null) return { ...head, action: 'present', shown };
+        return { ...head, action: action === 'lock' ? 'lock' : 'unlock' };
+      },
     };
   }
+}
+
+/** Null for a command that shows nothing; undefined when its fields do not fit together. */
+function shownIn({ action, method, secret, reader }: LockSet): ShownSecret | null | undefined {
+  if (action !== 'present')
+    return method === undefined && secret === undefined && reader === undefined ? null : undefined;
+  if (method === undefined || secret === undefined) return undefined;
+  return { method, secret, reader: reader ?? null };
 }
 
 /** The JSON text with the long string's content taken out. */

@@ -177,8 +177,27 @@ export const LockSetSchema = Type.Object(
     exp: Type.Number(
       describe('Seconds since 1970 after which the command is void; at most 30 seconds ahead.'),
     ),
-    action: OneOf(['lock', 'unlock'], describe('What the door shall do.')),
+    action: OneOf(
+      ['lock', 'unlock', 'present'],
+      describe('What the door shall do; `present` shows it a code, badge or QR text.'),
+    ),
     door: Type.Optional(DoorId('Which door; may be left out when there is one.')),
+    method: Type.Optional(OneOf(['code', 'badge', 'qr'], describe('With `present`: what was shown.'))),
+    secret: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        pattern: '^[^\\n]*$',
+        description: 'With `present`: the code, the number of the badge or the text of the QR code.',
+      }),
+    ),
+    reader: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9_-]{1,32}$',
+        description:
+          'With `present`: the name of the reader, which the door may know as `wiegand:<name>`. Without it the source is `mqtt`.',
+      }),
+    ),
     hmac: Type.Optional(
       Type.String({
         pattern: '^[0-9a-f]{64}$',
@@ -222,7 +241,13 @@ export const LockResultSchema = Type.Union([
     id: Type.String(describe('Id of the command.')),
     ok: Type.Literal(true, describe('The command was carried out.')),
     door: DoorId('Which door.'),
-    action: OneOf(['lock', 'unlock'], describe('What was done.')),
+    action: OneOf(['lock', 'unlock', 'present'], describe('What was done.')),
+    outcome: Type.Optional(
+      OneOf(
+        ['granted', 'face-wanted'],
+        describe('With `present`: the door was opened, or the face is waited for.'),
+      ),
+    ),
   }),
   Type.Object({
     id: Type.String(describe('Id of the command.')),

@@ -21,6 +21,18 @@ export const DEFAULT_SHOT_PLAN: ShotPlanOptions = {
   renewMs: 10_000,
 };
 
+/**
+ * For a camera that watches for a door: a look at each frame of a camera at 10 frames a second while somebody comes up,
+ * and one each half second as long as they stand there, since a door goes by nothing that is older than about a second.
+ */
+export const DOOR_SHOT_PLAN: ShotPlanOptions = {
+  ...DEFAULT_SHOT_PLAN,
+  patienceMs: 100,
+  spreadShots: 30,
+  spreadMs: 2400,
+  renewMs: 500,
+};
+
 /** A shot that was kept: the crop is the plan's own copy, taken at the moment of the shot. */
 export interface Shot {
   /** 112x112 BGR. */

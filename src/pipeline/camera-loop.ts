@@ -5,6 +5,7 @@ import type { Face } from '../domain/face.js';
 import type { Frame, Image } from '../domain/frame.js';
 import { encodeJpeg } from '../image/index.js';
 import type { TypedEvents } from '../lib/events.js';
+import type { ShotPlanOptions } from './best-shot.js';
 import { Company } from './company.js';
 import type { Flow } from './flow.js';
 import { FrameView } from './frame-view.js';
@@ -41,6 +42,7 @@ export interface CameraLoopParts {
   readonly tracker?: Partial<TrackerOptions>;
   /** Holds up a source that can wait until what it showed is judged; without it nothing does. */
   readonly flow?: Flow;
+  readonly looks?: ShotPlanOptions;
   /** Without a frame for so long (a frozen camera) nobody is in view any more, milliseconds. Default 3000. */
   readonly silenceMs?: number;
 }
@@ -86,6 +88,7 @@ export class CameraLoop {
       liveness: parts.liveness,
       stages: parts.stages,
       onUnusable: this.#onUnusable,
+      ...(parts.looks === undefined ? {} : { plan: parts.looks }),
     });
     this.#gate = newGate(parts.view);
   }

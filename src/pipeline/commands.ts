@@ -58,8 +58,10 @@ async function enroll(
 
 async function lock({ onLock }: CommandParts, command: LockCommand): Promise<object> {
   if (onLock === undefined) throw new FacedError('door.refused', 'this faced has no door');
+  const { door, action } = command;
   const { outcome, reason } = await onLock(command);
-  if (outcome === 'granted') return { door: command.door, action: command.action };
+  if (action === 'present' && outcome !== 'denied') return { door, action, outcome };
+  if (outcome === 'granted') return { door, action };
   throw new FacedError('door.refused', `the door refused: ${reason ?? outcome}`, {
     fix: 'the audit says more: faced audit export',
   });

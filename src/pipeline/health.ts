@@ -12,6 +12,8 @@ export interface HealthSources {
   readonly recognition: () => Pick<RecognitionStats, 'unrecorded' | 'lost' | 'searchProblem'>;
   /** Why nothing can be decided: a promise that no measurement supports; null when it can. */
   readonly promiseProblem: () => FacedError | null;
+  /** Of parts that not every house has (doors). */
+  readonly others?: () => readonly Problem[];
   /** Bytes of the processes that are not the vision worker's. */
   readonly ownRssBytes: () => number;
   /** Whether the vision worker's bytes are counted in the own ones (a thread). */
@@ -91,7 +93,7 @@ export class Health {
   }
 
   #problems(outbox: OutboxStats | FacedError): Problem[] {
-    const { brokerProblem, recognition, promiseProblem } = this.#sources;
+    const { brokerProblem, recognition, promiseProblem, others } = this.#sources;
     const problems: Problem[] = [];
     const add = (code: ErrorCode, message: string): void => {
       problems.push({ code, message });
@@ -114,6 +116,6 @@ export class Health {
       const { events, problem } = unrecorded;
       add(problem.code, `${events} events wait in memory: ${problem.message}`);
     }
-    return problems;
+    return [...problems, ...(others?.() ?? [])];
   }
 }

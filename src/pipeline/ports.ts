@@ -529,7 +529,22 @@ export type Command =
       readonly id: string;
       readonly door: string;
       readonly action: 'lock' | 'unlock';
+    }
+  | {
+      /** A code, badge or QR text that was shown. */
+      readonly kind: 'lock';
+      readonly id: string;
+      readonly door: string;
+      readonly action: 'present';
+      readonly shown: ShownSecret;
     };
+
+export interface ShownSecret {
+  readonly method: 'code' | 'badge' | 'qr';
+  readonly secret: string;
+  /** The reader's own name; null when it has none. */
+  readonly reader: string | null;
+}
 
 /** Answers a command; the answer is published as its result. Rejects with a FacedError that is published instead. */
 export type CommandHandler = (command: Command) => Promise<object>;

@@ -21,8 +21,10 @@ export interface RecognitionOptions {
   readonly onEvent: (event: RecognitionEvent) => void;
   /** After the disk took events that had waited: the outbox holds messages that no {@link onEvent} will tell of. */
   readonly onRecovered?: () => void;
-  /** Every look that was judged, whatever came of it. */
-  readonly onLook?: (sighting: Sighting, match: Match | null) => void;
+  /** Every look that was judged, whatever came of it. `own`: whom this look alone resembles, where {@link eachLook} asks for that. */
+  readonly onLook?: (sighting: Sighting, match: Match | null, own: Match | null) => void;
+  /** Cameras whose looks are also searched for one by one: the mean over a track would let one look vote several times. */
+  readonly eachLook?: (camera: string) => boolean;
   /** After each look, whatever came of it, also when it was dropped: whoever can wait sends the next one. */
   readonly onJudged?: () => void;
   /** Pauses before the gallery is asked again about a look that it did not answer for, milliseconds. */
@@ -137,15 +139,17 @@ export class Recognition {
   }
 
   async #judge(input: Input): Promise<Judged[]> {
-    const { presence, onLook } = this.#options;
+    const { presence, onLook, eachLook } = this.#options;
     await this.#options.ready;
     if (input.kind === 'retry') return [];
     if (input.kind === 'all-ended') return presence.endAll();
     if (input.kind === 'ended') return asList(presence.trackEnded(input.track));
     const { sighting } = input;
     const embedding = presence.sight(sighting);
-    const [match] = embedding === null ? [] : await this.#search([embedding]);
-    onLook?.(sighting, match ?? null);
+    const own = eachLook?.(sighting.camera) === true ? (sighting.embedding ?? []) : [];
+    const matches = embedding === null ? [] : await this.#search([embedding].concat(own));
+    const match = matches[0];
+    onLook?.(sighting, match ?? null, matches[1] ?? null);
     return asList(presence.judge(sighting.track, match ?? null));
   }
 
@@ -166,7 +170,7 @@ export class Recognition {
           await sleep(pause);
           continue;
         }
-        this.#lost += embeddings.length;
+        this.#lost++;
         if (this.#searchProblem === null)
           log.error(
             { code: error.code, reason: error.message, lost: this.#lost },

@@ -48,8 +48,8 @@ export interface ServiceDeps {
   readonly vision: Pick<Vision, 'analyse'>;
   readonly store: Store;
   readonly judge: Judge;
-  /** Told after every change of the gallery. */
-  readonly onGalleryChanged?: () => void;
+  /** Told after every change of the gallery; the change is done when this is. */
+  readonly onGalleryChanged?: () => void | Promise<void>;
 }
 
 /**
@@ -185,7 +185,7 @@ export class FacedService {
 
   async #changed(): Promise<void> {
     await this.#deps.judge.refresh();
-    this.#deps.onGalleryChanged?.();
+    await this.#deps.onGalleryChanged?.();
   }
 }
 

@@ -52,6 +52,22 @@ export function thresholdFor(
   return { fmr: wanted, ...at(curve, wanted) };
 }
 
+/**
+ * The cosine at which one picture of a stranger is taken for one sample at most this often.
+ * Throws `promise.unmeasured` where the curve ends before that rate.
+ */
+export function similarityAt(curve: FalseMatchCurve | undefined, fmr: number): number {
+  if (curve === undefined) throw unmeasured('the recogniser has no measured curve in its card');
+  const floor = lowestFmr(curve);
+  if (fmr < floor) {
+    throw unmeasured(
+      `a false match rate of ${fmr.toExponential(1)} is asked for, and ${curve.impostorPairs} measured pairs support ${floor.toExponential(1)}`,
+      `Ask for ${floor.toExponential(1)} or more.`,
+    );
+  }
+  return at(curve, fmr).threshold;
+}
+
 /** The lowest number of strangers in a thousand that can be promised for a gallery of this size. */
 export function bestPromise(curve: FalseMatchCurve, gallery: Gallery): number {
   return 1000 * -Math.expm1(comparisons(gallery.samples) * Math.log1p(-lowestFmr(curve)));

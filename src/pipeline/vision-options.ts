@@ -1,4 +1,5 @@
 import type { LivenessMode } from '../domain/liveness.js';
+import type { ShotPlanOptions } from './best-shot.js';
 import type { CameraView } from './view.js';
 
 /** All that the vision worker needs to know, as plain data that crosses to a thread or a process. No secrets but a camera's own URI. */
@@ -31,6 +32,8 @@ export interface CameraSettings {
   readonly view: CameraView;
   /** Which signs of life are gathered: the most that this camera's own decisions, or a door that goes by it, ask for. Default off. */
   readonly liveness?: CameraLiveness;
+  /** When a face is looked at; a door wants looks that are close together and never old. */
+  readonly looks?: ShotPlanOptions;
   /** A live camera that gives no frame for so long is opened again. */
   readonly freezeAfterMs?: number;
 }

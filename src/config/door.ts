@@ -1,0 +1,412 @@
+import { Type } from '@sinclair/typebox';
+import { CAMERA_NAME } from './camera.js';
+import { type About, decimal, oneOf, pathOrNull, section, text, wholeNumber, yesOrNo } from './setting.js';
+
+/** Seconds, for whatever of a door has a length. */
+const seconds = (range: { minimum: number; maximum: number }, about: About<number>) => decimal(range, about);
+
+const names = (about: About<string[]>) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { maxItems: 1000, ...about });
+
+const lineOrNull = (description: string) =>
+  Type.Unsafe<number | null>({
+    type: ['integer', 'null'],
+    minimum: 0,
+    maximum: 1023,
+    description,
+    default: null,
+    restart: true,
+  });
+
+const topic = (description: string) =>
+  Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    pattern: '^(?!faced(/|$))[^+#$/\\s][^+#/\\s]*(/[^+#/\\s]+)*$',
+    says: 'a topic without wildcards, not under faced',
+    maxLength: 1024,
+    description,
+    default: null,
+    restart: true,
+  });
+
+const payload = (description: string, value: string) =>
+  text({ maxLength: 1024 }, { description, default: value, restart: true });
+
+/** The name a rate of false matches has in every place where one is set. */
+const falseMatchRate = (about: About<number>) => decimal({ minimum: 1e-6, maximum: 0.1 }, about);
+
+const input = (description: string) =>
+  section(description, {
+    line: lineOrNull('The line of the chip. null: there is none.'),
+    activeLow: yesOrNo({
+      description: 'Whether a low level means open (door) or pressed (exit).',
+      default: false,
+      restart: true,
+    }),
+  });
+
+const lock = section('The lock of this door, and how it is wired.', {
+  // Required, like a camera's source: what it is cannot be guessed.
+  driver: Type.Unsafe<'gpio' | 'mqtt' | 'recorder'>({
+    type: 'string',
+    enum: ['gpio', 'mqtt', 'recorder'],
+    description:
+      '`gpio`: a relay on a line of this machine; `mqtt`: a lock of others behind the broker; `recorder`: no lock, a file that says what would have happened.',
+    restart: true,
+  }),
+  whenPowerless: Type.Unsafe<'secure' | 'safe' | null>({
+    type: ['string', 'null'],
+    enum: ['secure', 'safe', null],
+    says: 'secure or safe: what the wired lock does without current',
+    description:
+      'What the lock does without current. `secure`: it stays shut (a strike that needs current to open). `safe`: it opens (a magnet that needs current to hold). This is wiring, not taste, and must be said for `gpio`; null for the others.',
+    default: null,
+    restart: true,
+  }),
+  chip: text(
+    { pattern: '^/dev/gpiochip\\d{1,3}$', says: 'a GPIO chip such as /dev/gpiochip0' },
+    { description: 'The GPIO chip (`gpio`).', default: '/dev/gpiochip0', restart: true },
+  ),
+  line: lineOrNull('The line of the chip that switches the relay (`gpio`).'),
+  activeLow: yesOrNo({
+    description: 'Whether the relay board switches on at a low level (`gpio`).',
+    default: false,
+    restart: true,
+  }),
+  longest: seconds(
+    { minimum: 0.1, maximum: 60 },
+    {
+      description:
+        'The longest that the line is ever held, in seconds: the process that holds it ends the pulse then, whatever became of faced.',
+      default: 10,
+      restart: true,
+    },
+  ),
+  door: input('A contact that says whether the door is open (`gpio`).'),
+  exit: input(
+    'The exit button as an input (`gpio`). The way out itself is wired to the lock, never through faced.',
+  ),
+  commandTopic: topic('Where the lock takes its orders (`mqtt`).'),
+  unlockPayload: payload('What opens it (`mqtt`).', 'UNLOCK'),
+  lockPayload: payload('What locks it (`mqtt`).', 'LOCK'),
+  stateTopic: topic('Where the lock says how it stands (`mqtt`). What it does not say there did not happen.'),
+  stateLocked: payload('What it says when it is locked (`mqtt`).', 'LOCKED'),
+  stateUnlocked: payload('What it says when it is unlocked (`mqtt`).', 'UNLOCKED'),
+  stateJammed: payload('What it says when it is jammed (`mqtt`).', 'JAMMED'),
+  answer: seconds(
+    { minimum: 0.1, maximum: 60 },
+    {
+      description: 'How long the lock may take to say that it obeyed, in seconds (`mqtt`).',
+      default: 5,
+      restart: true,
+    },
+  ),
+  file: pathOrNull({
+    description: 'The file of the recorder. null: `lock-<door>.record` in the state directory.',
+    default: null,
+    restart: true,
+  }),
+});
+
+const sure = section('What a face has to be before this door calls it sure. Not sure means no.', {
+  frames: wholeNumber(
+    { minimum: 1, maximum: 30 },
+    { description: 'How many looks in a row have to agree.', default: 3, restart: false },
+  ),
+  span: seconds(
+    { minimum: 0, maximum: 10 },
+    {
+      description: 'How far the first and the last of them lie apart at least, in seconds.',
+      default: 0.15,
+      restart: false,
+    },
+  ),
+  within: seconds(
+    { minimum: 0.2, maximum: 30 },
+    { description: 'Within how many seconds they have to lie.', default: 3, restart: false },
+  ),
+  newest: seconds(
+    { minimum: 0.1, maximum: 10 },
+    { description: 'How old the newest of them may be, in seconds.', default: 1, restart: false },
+  ),
+  falseMatchRate: falseMatchRate({
+    description:
+      'How often one picture of a stranger may be taken for one sample, at most. The similarity that each look has to reach follows from the recogniser’s measured curve; the promise of `recognition` holds beside it.',
+    default: 0.00001,
+    restart: false,
+  }),
+  claimFalseMatchRate: falseMatchRate({
+    description: 'The same for the comparison with the one person whose code was shown (`claim`).',
+    default: 0.0001,
+    restart: false,
+  }),
+  margin: decimal(
+    { minimum: 0, maximum: 1 },
+    {
+      description: 'By how much (cosine) the person has to be nearer than the next one. Keeps twins out.',
+      default: 0.1,
+      restart: false,
+    },
+  ),
+  quality: decimal(
+    { minimum: 0, maximum: 1 },
+    { description: 'The least quality of a look that counts.', default: 0.4, restart: false },
+  ),
+  liveness: oneOf(['both', 'active', 'passive', 'off'], {
+    description:
+      '`active`: the face has to move like a living head; `passive`: the model has to call it live, which a good photograph can pass; `both`; `off`: a photograph opens.',
+    default: 'both',
+    restart: false,
+  }),
+  passiveScore: decimal(
+    { minimum: 0, maximum: 1 },
+    { description: 'The least mean passive score over the looks.', default: 0.5, restart: false },
+  ),
+  activeAge: seconds(
+    { minimum: 0.5, maximum: 60 },
+    { description: 'How old the active verdict may be, in seconds.', default: 5, restart: false },
+  ),
+});
+
+const lockout = (about: { description: string; failures: number; first: number; longest: number }) =>
+  section(about.description, {
+    failures: wholeNumber(
+      { minimum: 1, maximum: 100 },
+      { description: 'How many failures close it.', default: about.failures, restart: false },
+    ),
+    first: seconds(
+      { minimum: 1, maximum: 3600 },
+      {
+        description: 'For how long the first time, in seconds; it doubles each further time.',
+        default: about.first,
+        restart: false,
+      },
+    ),
+    longest: seconds(
+      { minimum: 1, maximum: 86_400 },
+      { description: 'And at most, in seconds.', default: about.longest, restart: false },
+    ),
+    forget: seconds(
+      { minimum: 1, maximum: 86_400 },
+      {
+        description: 'After so many seconds without a failure all is forgotten.',
+        default: 3600,
+        restart: false,
+      },
+    ),
+  });
+
+const door = Type.Object(
+  {
+    lock,
+    cameras: names({
+      description:
+        'The cameras whose faces may open this door. Each has to be trusted with a door (`cameras.NAME.trusted`). None: no face opens it.',
+      default: [],
+      restart: true,
+    }),
+    modes: Type.Array(
+      Type.Unsafe<'face' | 'face+code' | 'code'>({ type: 'string', enum: ['face', 'face+code', 'code'] }),
+      {
+        minItems: 1,
+        maxItems: 3,
+        description:
+          'What opens it; any one of these. `face+code`: a sure face and a valid code, badge or QR text of the same person. `face`: a sure face alone, which is a convenience and not a lock. `code`: a code, badge or QR text alone.',
+        default: ['face+code'],
+        restart: false,
+      },
+    ),
+    claim: yesOrNo({
+      description:
+        'With `face+code`: the code names the person, and the face is compared with that person alone (one to one).',
+      default: false,
+      restart: false,
+    }),
+    secondFactor: seconds(
+      { minimum: 1, maximum: 120 },
+      { description: 'How far face and code may lie apart, in seconds.', default: 10, restart: false },
+    ),
+    codes: Type.Array(
+      Type.String({
+        pattern: '^(mqtt|http|control|wiegand:[a-z0-9_-]{1,32})$',
+        says: 'mqtt, http, control or wiegand:NAME',
+      }),
+      {
+        maxItems: 16,
+        description:
+          'Where codes, badges and QR texts may come from: `mqtt` (`lock/set` with `present`), `control` (`faced door present`, programs of this machine’s owner), `http`, `wiegand:NAME` (a reader that names itself so in `lock/set`). None: no code is taken.',
+        default: [],
+        restart: false,
+      },
+    ),
+    remoteUnlock: yesOrNo({
+      description:
+        'Whether `unlock` on `lock/set` opens this door. Without a command key (`mqtt.lockKeyFile`) whoever may write that topic then owns the door.',
+      default: false,
+      restart: false,
+    }),
+    pulse: seconds(
+      { minimum: 0.05, maximum: 60 },
+      { description: 'How long the lock is opened, in seconds.', default: 3, restart: false },
+    ),
+    coolDown: seconds(
+      { minimum: 0, maximum: 3600 },
+      {
+        description: 'After it was opened, no face and no command opens it again for so long, in seconds.',
+        default: 10,
+        restart: false,
+      },
+    ),
+    openTooLong: seconds(
+      { minimum: 5, maximum: 86_400 },
+      {
+        description: 'After so many seconds an open door is called `open too long`.',
+        default: 60,
+        restart: true,
+      },
+    ),
+    spoofHold: seconds(
+      { minimum: 0, maximum: 600 },
+      {
+        description: 'After a spoof in view no face opens for so long, whoever it is, in seconds.',
+        default: 3,
+        restart: false,
+      },
+    ),
+    sure,
+    faceLockout: lockout({
+      description:
+        'Spoofs and failed claims close the way by face for a while. Codes, badges, commands and the way out go on.',
+      failures: 5,
+      first: 30,
+      longest: 3600,
+    }),
+    codeLockout: lockout({
+      description: 'Wrong codes close the codes for a while, and nothing else.',
+      failures: 5,
+      first: 10,
+      longest: 600,
+    }),
+  },
+  { description: 'One door.', additionalProperties: false },
+);
+
+/** Names end up in topics and file names, like those of cameras. */
+export const doors = Type.Record(Type.String({ pattern: CAMERA_NAME }), door, {
+  description:
+    'The doors by name (lower-case letters, digits, `-` and `_`). Who may pass them stands in `access`.',
+  default: {},
+  additionalProperties: false,
+  restart: true,
+});
+
+const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+type Day = (typeof DAYS)[number];
+const TIME = '^(([01]\\d|2[0-3]):[0-5]\\d|24:00)$';
+const timeOfDay = () => Type.String({ pattern: TIME, says: 'a time of day, "00:00" to "24:00"' });
+const instant = () =>
+  Type.String({
+    pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(:\\d{2})?(Z|[+-]\\d{2}:\\d{2})$',
+    says: 'a time with its offset, such as 2026-12-01T18:00+01:00',
+  });
+const list = <T extends Parameters<typeof Type.Array>[0]>(items: T, about: About<never[]>) =>
+  Type.Array(items, { maxItems: 1000, ...about });
+
+const window = Type.Object(
+  {
+    days: Type.Array(Type.Unsafe<Day>({ type: 'string', enum: [...DAYS] }), { minItems: 1, maxItems: 7 }),
+    from: timeOfDay(),
+    to: timeOfDay(),
+    onHolidays: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+
+const rule = Type.Object(
+  {
+    name: Type.String({
+      pattern: '^[a-z0-9][a-z0-9_-]{0,31}$',
+      says: 'a name of lower-case letters, digits, - and _',
+    }),
+    doors: Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 100 }),
+    people: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 1000 })),
+    groups: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 100 })),
+    when: Type.Unsafe<'always' | { days: Day[]; from: string; to: string; onHolidays?: boolean }[]>({
+      type: ['string', 'array'],
+      pattern: '^always$',
+      says: 'always, or a list of times (days, from, to)',
+      minItems: 1,
+      maxItems: 100,
+      items: window,
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const guest = Type.Object(
+  {
+    person: Type.String({ minLength: 1 }),
+    from: Type.Optional(instant()),
+    until: instant(),
+  },
+  { additionalProperties: false },
+);
+
+export const access = section(
+  'Who may pass which door when. Nobody may pass without a rule. People are named by id or by name, as `faced people list` shows them; an id stays when a name is given to somebody else.',
+  {
+    zone: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      minLength: 1,
+      maxLength: 100,
+      description:
+        'The time zone whose wall clock `when` and `holidays` are read from, such as `Europe/Berlin`. null: the machine’s.',
+      default: null,
+      restart: false,
+    }),
+    clock: oneOf(['kernel', 'trusted'], {
+      description:
+        '`kernel`: as long as the kernel says that no time daemon has set the clock, nothing opens that depends on an hour or a date. `trusted`: the owner vouches for the clock (a machine with a battery-backed one and no network).',
+      default: 'kernel',
+      restart: true,
+    }),
+    groups: Type.Record(
+      Type.String({ pattern: CAMERA_NAME }),
+      Type.Array(Type.String({ minLength: 1 }), {
+        maxItems: 10_000,
+        description: 'People of a group.',
+        restart: false,
+      }),
+      {
+        description: 'Groups of people: `family: [Anna, Ben]`.',
+        default: {},
+        additionalProperties: false,
+        restart: false,
+      },
+    ),
+    holidays: list(
+      Type.String({
+        pattern: '^(\\d{4}-)?\\d{2}-\\d{2}$',
+        says: 'a date, "2026-12-25" once or "12-25" in every year',
+      }),
+      {
+        description:
+          'Days on which times do not count unless they say `onHolidays: true`: `12-25`, `2026-04-06`.',
+        default: [],
+        restart: false,
+      },
+    ),
+    guests: list(guest, {
+      description:
+        'People who may come for a while: `{person: Zoe, from: 2026-12-01T08:00+01:00, until: 2026-12-05T18:00+01:00}`. This bounds what rules give them, and gives nothing by itself.',
+      default: [],
+      restart: false,
+    }),
+    rules: list(rule, {
+      description:
+        'Each lets people or groups through doors: `{name: family, doors: [all], groups: [family], when: always}` or `when: [{days: [mon, fri], from: "07:30", to: "09:00"}]`. A time that ends before it begins ends on the next day.',
+      default: [],
+      restart: false,
+    }),
+  },
+);
