@@ -170,7 +170,7 @@ export class Recognition {
           await sleep(pause);
           continue;
         }
-        this.#lost++;
+        this.#lost += Math.min(1, embeddings.length);
         if (this.#searchProblem === null)
           log.error(
             { code: error.code, reason: error.message, lost: this.#lost },
