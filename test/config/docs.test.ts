@@ -33,7 +33,8 @@ test('every setting has a description, a default and says whether it needs a res
     assert.ok((node.description ?? '').length > 0, `${name} has no description`);
     assert.equal(typeof node.restart, 'boolean', `${name} does not say whether it needs a restart`);
     // What cannot be guessed: a camera's source, and what the lock of a door is.
-    if (!['cameras.source', 'doors.lock.driver'].includes(name)) assert.notEqual(node.default, undefined, `${name} has no default`);
+    if (!['cameras.source', 'doors.lock.driver'].includes(name))
+      assert.notEqual(node.default, undefined, `${name} has no default`);
     const values = mapValues(node);
     if (values !== undefined && isSection(values)) leaves(values, path).forEach(check);
   };
