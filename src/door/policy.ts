@@ -23,13 +23,9 @@ import type {
   StepContext,
   TrackState,
 } from './policy-types.js';
+import { countRefusal, type Denial, isOver, NO_REFUSALS, news, withoutNulls } from './refusals.js';
 import type { Look } from './sure.js';
-
-/** More faces than this at one door are a crowd; the longest unseen is forgotten. */
-const MOST_TRACKS = 16;
-const MOST_LOOKS = 32;
-const REFUSALS_A_MINUTE = 20;
-const MINUTE_MS = 60_000;
+import { mayStillChange, names, trackOf, withLook, withTrack, youngerThan } from './tracks.js';
 
 export const INITIAL_STATE: DoorState = {
   tracks: [],
@@ -39,7 +35,7 @@ export const INITIAL_STATE: DoorState = {
   spoofAt: null,
   faces: NO_BACKOFF,
   guesses: NO_BACKOFF,
-  refusals: { since: null, written: 0, withheld: 0 },
+  refusals: NO_REFUSALS,
 };
 
 export function step(before: DoorState, input: DoorInput, context: StepContext): Step {
@@ -94,10 +90,7 @@ class Draft {
     const keepMs = Math.max(rules.sure.withinMs, rules.sure.activeMaxAgeMs) + rules.secondFactorMs;
     this.state = {
       ...this.state,
-      tracks: tracks.flatMap((track) => {
-        if (now - lastSeen(track) > keepMs) return [];
-        return { ...track, looks: track.looks.filter(({ at }) => now - at <= keepMs) };
-      }),
+      tracks: youngerThan(tracks, keepMs, now),
       // A grant whose audit row or lock never answered must not keep the next person out.
       pending: pending !== null && now > pending.grant.validUntil ? null : pending,
       coolUntil: coolUntil !== null && now < coolUntil ? coolUntil : null,
@@ -108,20 +101,18 @@ class Draft {
     if (pending?.step === 'auditing' && this.state.pending === null)
       this.#void(pending.grant, 'grant-expired');
     if (claim !== null && now - claim.at > rules.secondFactorMs) this.#endClaim(claim);
-    if (refusals.since !== null && now - refusals.since >= MINUTE_MS) {
+    if (isOver(refusals, now)) {
       if (refusals.withheld > 0)
         this.effects.push({ kind: 'audit', what: 'refusals-withheld', detail: { count: refusals.withheld } });
-      this.state = { ...this.state, refusals: INITIAL_STATE.refusals };
+      this.state = { ...this.state, refusals: NO_REFUSALS };
     }
   }
 
   look({ camera, track, look }: Extract<DoorInput, { kind: 'looked' }>): void {
     // A picture from elsewhere opens nothing, and cannot lock anybody out either.
     if (!this.#context.rules.trustedCameras.includes(camera)) return;
-    const known = this.#track(camera, track);
-    // A look that was compared with a claimed person comes later than it was seen.
-    const looks = [...known.looks, look].sort((a, b) => a.at - b.at).slice(-MOST_LOOKS);
-    this.#putTrack({ ...known, looks });
+    const known = trackOf(this.state.tracks, camera, track);
+    this.#putTrack(withLook(known, look));
     if (look.kind === 'spoof') this.#spoofed(camera, track, look.at);
     this.#checkClaim(look);
     this.#tryFaces(track);
@@ -129,7 +120,7 @@ class Draft {
 
   liveness({ camera, track, state, at }: Extract<DoorInput, { kind: 'liveness' }>): void {
     if (!this.#context.rules.trustedCameras.includes(camera)) return;
-    const known = this.#track(camera, track);
+    const known = trackOf(this.state.tracks, camera, track);
     const active = known.active === 'not-live' ? 'not-live' : state;
     this.#putTrack({ ...known, active, activeAt: at });
     if (state === 'not-live') this.#spoofed(camera, track, at);
@@ -281,7 +272,7 @@ class Draft {
   /** A spoof counts once for each track, however long it is held up; the hold is renewed as long as it is seen. */
   #spoofed(camera: string, id: string, at: number): void {
     const { rules, now } = this.#context;
-    const track = this.#track(camera, id);
+    const track = trackOf(this.state.tracks, camera, id);
     this.state = { ...this.state, spoofAt: Math.max(this.state.spoofAt ?? at, at) };
     if (track.countedSpoof) return;
     // Once flat, always flat: a photograph that is taken away and a face that takes its place are one track to a tracker.
@@ -323,36 +314,20 @@ class Draft {
 
   /** A face that is merely not sure yet is not refused, it is waited for; what is said is said once. */
   #sayOnce(track: TrackState, reason: DenyReason, person: string | null): void {
-    if (this.#mayStillChange(track, reason) || track.said === reason) return;
-    this.#putTrack({ ...this.#track(track.camera, track.track), said: reason });
+    if (mayStillChange(track, reason, this.#context.rules.sure) || track.said === reason) return;
+    this.#putTrack({ ...trackOf(this.state.tracks, track.camera, track.track), said: reason });
     this.#refuse({ reason, person, request: null, track: track.track, path: 'face' });
-  }
-
-  /** One bad look among good ones is no refusal either: somebody is still walking up. */
-  #mayStillChange({ looks }: TrackState, reason: DenyReason): boolean {
-    if (WAITING.has(reason)) return true;
-    const { sure } = this.#context.rules;
-    return (
-      looks.filter(({ kind, quality }) => kind !== 'poor' && quality >= sure.minQuality).length < sure.looks
-    );
   }
 
   #wantCode(track: TrackState, person: string): void {
     if (track.said === 'code-wanted') return;
-    this.#putTrack({ ...this.#track(track.camera, track.track), said: 'code-wanted' });
+    this.#putTrack({ ...trackOf(this.state.tracks, track.camera, track.track), said: 'code-wanted' });
     this.effects.push(news('code-wanted', { person, track: track.track }));
   }
 
   #refuse(denial: Pick<Denial, 'reason' | 'person' | 'request' | 'track' | 'path'>): void {
-    const { now } = this.#context;
-    const { since, written, withheld } = this.state.refusals;
-    const room = written < REFUSALS_A_MINUTE;
-    this.state = {
-      ...this.state,
-      refusals: room
-        ? { since: since ?? now, written: written + 1, withheld }
-        : { since: since ?? now, written, withheld: withheld + 1 },
-    };
+    const { room, refusals } = countRefusal(this.state.refusals, this.#context.now);
+    this.state = { ...this.state, refusals };
     if (room) this.effects.push({ kind: 'audit', what: 'denied', detail: withoutNulls(denial) });
     // Who asked gets an answer always; news of its own only as long as there is room.
     if (room || denial.request !== null) this.effects.push(news('denied', denial));
@@ -367,52 +342,7 @@ class Draft {
     this.effects.push(news(what, { person, path, track, request }));
   }
 
-  #track(camera: string, id: string): TrackState {
-    return (
-      this.state.tracks.find(({ track }) => track === id) ?? {
-        track: id,
-        camera,
-        looks: [],
-        active: 'pending',
-        activeAt: null,
-        countedSpoof: false,
-        said: null,
-      }
-    );
-  }
-
-  /** The one that changed last stands last. */
   #putTrack(track: TrackState): void {
-    const others = this.state.tracks.filter((one) => one.track !== track.track);
-    this.state = { ...this.state, tracks: [...others, track].slice(-MOST_TRACKS) };
+    this.state = { ...this.state, tracks: withTrack(this.state.tracks, track) };
   }
-}
-
-/** Not a refusal yet: more may be seen in a moment. */
-const WAITING: ReadonlySet<DenyReason> = new Set([
-  'no-look',
-  'stale',
-  'poor',
-  'too-few-looks',
-  'too-short',
-  'liveness-pending',
-  'disagree',
-]);
-
-type Denial = Omit<Extract<DoorEffect, { kind: 'tell' }>, 'kind' | 'what'>;
-
-function news(what: Extract<DoorEffect, { kind: 'tell' }>['what'], parts: Partial<Denial>): DoorEffect {
-  return { kind: 'tell', what, person: null, reason: null, path: null, track: null, request: null, ...parts };
-}
-
-function lastSeen({ looks, activeAt }: TrackState): number {
-  return Math.max(looks.at(-1)?.at ?? Number.NEGATIVE_INFINITY, activeAt ?? Number.NEGATIVE_INFINITY);
-}
-
-function names(look: Look, person: string): boolean {
-  return look.person === person || look.claim?.person === person;
-}
-
-function withoutNulls(object: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null));
 }
