@@ -68,6 +68,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ),
   lazily(
     {
+      name: 'http',
+      synopsis: 'open | close | code',
+      summary: 'let the home network in; the code for the first account',
+    },
+    async () => (await import('./http.js')).run,
+  ),
+  lazily(
+    {
       name: 'token',
       synopsis: 'create --scope recognize[,read,enroll,admin] [--label L] [--days N] | list | revoke ID…',
       summary: 'what lets a program in over HTTP',

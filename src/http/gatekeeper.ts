@@ -98,6 +98,8 @@ export class Gatekeeper {
       localAddress: socket.localAddress ?? '',
       secure,
     });
+    if (!secure && !isLoopback(peer))
+      throw new FacedError('http.forbidden', 'from another machine this needs TLS: use https');
     // A proxy that nobody named must not turn the whole network into this machine.
     const forwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
     return {

@@ -35,6 +35,8 @@ export interface HttpOptions {
   readonly version: string;
   readonly device: string;
   readonly stateDir: string;
+  /** This machine's addresses in the home network; for tests. */
+  readonly homeAddresses?: () => string[];
   /** PEM files for TLS; without them a certificate of its own is made beyond loopback. */
   readonly certificate: { readonly certFile: string; readonly keyFile: string } | null;
 }

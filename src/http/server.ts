@@ -2,12 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createPlain, type Server } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import multipart from '@fastify/multipart';
-import { Ajv } from 'ajv';
-import addFormats from 'ajv-formats';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { FacedError } from '../domain/errors.js';
+import { type Certificate, givenCertificate, ownCertificate } from './certificate.js';
 import { errorReply } from './errors.js';
 import { Gatekeeper } from './gatekeeper.js';
+import { HomeNetwork } from './home-network.js';
 import { isLoopback } from './origin.js';
 import type { HttpOptions, HttpParts } from './parts.js';
 import { MAX_PIXELS, PictureGate, readPictures } from './pictures.js';
@@ -15,6 +15,7 @@ import type { Route } from './route.js';
 import { allRoutes } from './routes/index.js';
 import { Throttle } from './throttle.js';
 import { UseLog } from './use-log.js';
+import { checkFields, compilers } from './validation.js';
 
 /** Requests with pictures at once: as many as the vision worker's queue takes. */
 const PICTURE_REQUESTS = 8;
@@ -46,6 +47,7 @@ export class HttpServer {
   readonly #gate = new PictureGate(PICTURE_REQUESTS);
   readonly #servers: Server[] = [];
   readonly #stopping = new AbortController();
+  readonly #home: HomeNetwork;
   #app: FastifyInstance | undefined;
 
   constructor(options: HttpOptions, parts: HttpParts) {
@@ -59,6 +61,14 @@ export class HttpServer {
       names: options.names,
       trustedProxies: options.trustedProxies,
     });
+    this.#home = new HomeNetwork({
+      access: parts.access,
+      log: parts.log,
+      certificate: () => this.#certificate(),
+      listen: (host, tls) => this.#listen(host, this.#port(), tls),
+      close: (server) => this.#close(server),
+      ...(options.homeAddresses === undefined ? {} : { addresses: options.homeAddresses }),
+    });
   }
 
   /** Rejects with `http.port-taken` when it cannot listen where it should. */
@@ -67,15 +77,24 @@ export class HttpServer {
     const app = this.#build();
     this.#app = app;
     await app.ready();
-    await this.listen(this.#options.host, this.#options.port, null);
+    const { host, port, trustedProxies } = this.#options;
+    const plain = staysHere(host) || trustedProxies.length > 0;
+    await this.#listen(host, port, plain ? null : await this.#certificate());
+    if (staysHere(host)) await this.#home.start();
     this.#parts.log.info({ at: this.urls() }, 'the HTTP interface is open');
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    await this.#home.stop();
     await Promise.all(this.#servers.splice(0).map(closeServer));
     await this.#app?.close();
     await this.#uses.stop();
+  }
+
+  /** Resolves when it listens where it should after the last change of who may come in. */
+  settled(): Promise<void> {
+    return this.#home.look();
   }
 
   /** Where it can be reached, as addresses of pages. */
@@ -89,8 +108,25 @@ export class HttpServer {
     });
   }
 
+  #certificate(): Promise<Certificate> {
+    const { certificate, stateDir } = this.#options;
+    return certificate === null ? ownCertificate(stateDir) : givenCertificate(certificate);
+  }
+
+  /** The one that was given by the system when any would do. */
+  #port(): number {
+    const address = this.#servers[0]?.address();
+    return typeof address === 'object' && address !== null ? address.port : this.#options.port;
+  }
+
+  async #close(server: Server): Promise<void> {
+    const index = this.#servers.indexOf(server);
+    if (index >= 0) this.#servers.splice(index, 1);
+    await closeServer(server);
+  }
+
   /** One more address to listen on; with TLS when a certificate is given. */
-  async listen(host: string, port: number, tls: { cert: string; key: string } | null): Promise<Server> {
+  async #listen(host: string, port: number, tls: Certificate | null): Promise<Server> {
     const app = this.#app;
     if (app === undefined) throw new FacedError('internal', 'the HTTP interface is not started');
     const handler = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response);
@@ -213,47 +249,6 @@ export class HttpServer {
     if (status >= 400 && !reply.request.raw.complete) reply.header('connection', 'close');
     return reply.code(status).type('application/json').send(body);
   }
-}
-
-const fieldChecks = new WeakMap<object, ReturnType<Ajv['compile']>>();
-const strict = addAjvFormats(new Ajv({ allErrors: false, strict: false }));
-const coercing = addAjvFormats(
-  new Ajv({ allErrors: false, strict: false, coerceTypes: true, useDefaults: true }),
-);
-
-function addAjvFormats(ajv: Ajv): Ajv {
-  (addFormats as unknown as (ajv: Ajv) => Ajv)(ajv);
-  return ajv;
-}
-
-function checkFields(schema: object, fields: unknown): void {
-  const check = fieldChecks.get(schema) ?? coercing.compile(schema);
-  fieldChecks.set(schema, check);
-  if (check(fields)) return;
-  const [first] = check.errors ?? [];
-  throw new FacedError(
-    'http.invalid',
-    `body${first?.instancePath ?? ''} ${first?.message ?? 'is malformed'}`,
-  );
-}
-
-/** Validators are compiled when their route is first asked for: the daemon's start does not pay for them. Answers are ours and not checked. */
-function compilers() {
-  return {
-    // Fastify's types know ajv's own signature here; what it calls with is a definition of a route's part.
-    buildValidator: (() => (definition: { schema: unknown; httpPart?: string | undefined }) => {
-      const ajv = definition.httpPart === 'body' ? strict : coercing;
-      let check: ReturnType<Ajv['compile']> | undefined;
-      return (data: unknown) => {
-        check ??= ajv.compile(definition.schema as object);
-        if (check(data)) return { value: data };
-        const [first] = check.errors ?? [];
-        const where = `${definition.httpPart ?? ''}${first?.instancePath ?? ''}`;
-        return { error: new FacedError('http.invalid', `${where} ${first?.message ?? 'is malformed'}`) };
-      };
-    }) as never,
-    buildSerializer: () => () => (data: unknown) => JSON.stringify(data),
-  };
 }
 
 /** Base64 takes four bytes for three; and the JSON, or the form, around it. */

@@ -1,0 +1,73 @@
+import type { TestContext } from 'node:test';
+import { FacedError } from '../../src/domain/errors.js';
+import type { RecognitionEvent } from '../../src/domain/event.js';
+import type { HttpOptions, HttpParts } from '../../src/http/parts.js';
+import { HttpServer } from '../../src/http/server.js';
+import { TypedEvents } from '../../src/lib/events.js';
+import { silentLogger } from '../../src/lib/log.js';
+import { Access } from '../../src/pipeline/access.js';
+import { Health } from '../../src/pipeline/health.js';
+import type { Store } from '../../src/pipeline/ports.js';
+import { FacedService } from '../../src/pipeline/service.js';
+import { openStore } from '../gallery/support.js';
+
+/** The interface over a real gallery, in this process; nothing looks at pictures. */
+export interface OpenServer {
+  readonly server: HttpServer;
+  readonly access: Access;
+  readonly store: Store;
+  readonly base: string;
+  readonly feed: TypedEvents<{ decided: RecognitionEvent }>;
+  urls(): string[];
+}
+
+export async function openServer(
+  t: TestContext,
+  options: Partial<HttpOptions> = {},
+  parts: Partial<HttpParts> = {},
+): Promise<OpenServer> {
+  const { store, directory } = await openStore(t);
+  const access = parts.access ?? new Access(store);
+  const feed = new TypedEvents<{ decided: RecognitionEvent }>((error) => {
+    throw error;
+  });
+  const blind = () => Promise.reject(new FacedError('busy', 'the models are still being loaded'));
+  const vision = { analyse: blind, snapshot: async () => null, on: () => () => {} };
+  const judge = {
+    judge: () => {
+      throw new FacedError('internal', 'nothing is judged here');
+    },
+    refresh: async () => {},
+    allow: async () => {},
+  };
+  const health = new Health({
+    ...{ device: 'door', version: '0', outbox: () => store.outboxStats(), brokerProblem: () => null },
+    recognition: () => ({ waiting: 0, dropped: 0, unrecorded: null }) as never,
+    promiseProblem: () => null,
+    ownRssBytes: () => process.memoryUsage.rss(),
+    visionIsThread: true,
+  });
+  const server = new HttpServer(
+    {
+      ...{ host: '127.0.0.1', port: 0, names: [], trustedProxies: [], maxUploadBytes: 2 ** 20 },
+      ...{ version: '0', device: 'door', stateDir: directory, certificate: null },
+      ...options,
+    },
+    {
+      ...{ access, store, judge, health, vision, cameras: [], log: silentLogger },
+      service: new FacedService({ vision, store, judge } as never),
+      events: { on: (listener) => feed.on('decided', listener) },
+      ...parts,
+    },
+  );
+  t.after(() => server.stop());
+  await server.start(new AbortController().signal);
+  return {
+    server,
+    access,
+    store,
+    feed,
+    urls: () => server.urls(),
+    base: (server.urls()[0] ?? '').slice(0, -1),
+  };
+}
