@@ -35,6 +35,9 @@ export interface HttpOptions {
   readonly version: string;
   readonly device: string;
   readonly stateDir: string;
+  /** How long the lines, and the whole, of a request may take to arrive, milliseconds. Default 10 s and 60 s. */
+  readonly headersMs?: number;
+  readonly requestMs?: number;
   /** This machine's addresses in the home network; for tests. */
   readonly homeAddresses?: () => string[];
   /** PEM files for TLS; without them a certificate of its own is made beyond loopback. */

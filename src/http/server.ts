@@ -26,6 +26,12 @@ const REQUEST_MS = 60_000;
 const KEEP_ALIVE_MS = 10_000;
 const SWEEP_MS = 2000;
 
+/** What is told to a sender whose request never became one. */
+const MALFORMED: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
+
 /** Nothing of another address is ever loaded, no script stands in a page, and no other page shows ours in a frame. */
 const SECURITY_HEADERS = {
   'content-security-policy':
@@ -130,17 +136,19 @@ export class HttpServer {
     const app = this.#app;
     if (app === undefined) throw new FacedError('internal', 'the HTTP interface is not started');
     const handler = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response);
-    const limits = { connectionsCheckingInterval: SWEEP_MS };
+    const { headersMs = HEADERS_MS, requestMs = REQUEST_MS } = this.#options;
+    const limits = { connectionsCheckingInterval: Math.min(SWEEP_MS, headersMs) };
     const server =
       tls === null
         ? createPlain(limits, handler)
         : createSecure({ ...limits, ...tls, minVersion: 'TLSv1.2' }, handler);
     server.maxConnections = CONNECTIONS;
-    server.headersTimeout = HEADERS_MS;
-    server.requestTimeout = REQUEST_MS;
+    server.headersTimeout = headersMs;
+    server.requestTimeout = requestMs;
     server.keepAliveTimeout = KEEP_ALIVE_MS;
-    server.on('clientError', (_error, socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    server.on('clientError', (error, socket) => {
+      const status = MALFORMED[(error as NodeJS.ErrnoException).code ?? ''] ?? '400 Bad Request';
+      if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
       else socket.destroy();
     });
     await new Promise<void>((resolve, reject) => {
@@ -162,6 +170,7 @@ export class HttpServer {
       frameworkErrors: (error, _request, reply) => void this.#fail(error, reply),
     });
     app.register(multipart, { throwFileSizeLimit: true });
+    app.removeContentTypeParser('text/plain');
     // A picture as it is; everything else that has no form of its own is refused with 415.
     app.addContentTypeParser(
       /^(image\/.*|application\/octet-stream)$/,
