@@ -167,6 +167,7 @@ async function build(
     presence: new Presence({
       policy: () => keeper.policy(),
       sameFace: sameFaceLimits(card.curve).sameFace,
+      livenessOf: (camera) => config.cameras[camera]?.liveness ?? 'off',
       renewAfterMs: renewAfter === 0 ? null : renewAfter * 1000,
     }),
     store,
@@ -297,7 +298,10 @@ function wire({ vision, recognition, doors, health, onBeat, log }: Wiring): Prom
   };
   vision.on('sighted', (sighting) => recognition.sighted(sighting));
   vision.on('trackEnded', (track) => recognition.trackEnded(track));
-  vision.on('livenessChanged', (change) => doors?.livenessChanged(change));
+  vision.on('livenessChanged', (change) => {
+    recognition.livenessChanged(change);
+    doors?.livenessChanged(change);
+  });
   vision.on('restarted', (ended) => {
     recognition.allTracksEnded();
     doors?.forget();

@@ -52,7 +52,14 @@ class VisionWorker {
     setMaxListeners(0, signal);
     this.#logger = createLogger(options.logLevel ?? 'info').child({ part: 'vision' });
     this.#queueLimit = options.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
-    for (const name of ['sighted', 'trackEnded', 'cameraChanged', 'sourcesEnded', 'beat'] as const) {
+    for (const name of [
+      'sighted',
+      'trackEnded',
+      'livenessChanged',
+      'cameraChanged',
+      'sourcesEnded',
+      'beat',
+    ] as const) {
       this.#events.on(name, (payload) => this.#emit(name, payload));
     }
     if (options.awaitJudgement === true) this.#events.on('sighted', () => this.#flow.sent());
@@ -79,6 +86,7 @@ class VisionWorker {
         stillDetector: forPictures.detector,
         embedder,
         liveness,
+        ...(camera.liveness === undefined ? {} : { life: camera.liveness }),
         turns: this.#turns,
         stages: this.#stages,
         events: this.#events,

@@ -19,6 +19,8 @@ export type LivenessReason =
   // live
   /** Moved like a solid head, and blinked. */
   | 'solid-and-blinked'
+  /** Turned like a solid head, and far enough to need no blink. */
+  | 'solid'
   /** Moved like a solid head as it was asked to. */
   | 'solid-as-asked'
   /** The passive model's vote was enough for what was asked. */
@@ -26,8 +28,6 @@ export type LivenessReason =
   // spoof
   /** Turned or moved, and every point of it moved like those of a flat picture. */
   | 'flat'
-  /** Moved like a bent sheet, not like a head. */
-  | 'bent'
   /** Eyes that move in a face that is flat: holes in a picture. */
   | 'eyes-in-flat-face'
   /** Signs of a screen: its pixels, its frame, its refresh. */
@@ -37,7 +37,9 @@ export type LivenessReason =
   // not shown
   /** Still for the whole time. */
   | 'no-motion'
-  /** A solid head, but its eyes never closed. */
+  /** It moved, but neither like a head nor clearly like a picture. */
+  | 'not-a-head'
+  /** A solid head that turned a little, but its eyes never closed. */
   | 'no-blink'
   /** The eyes closed, but the head did not turn. */
   | 'no-turn'

@@ -9,6 +9,7 @@ import type { ShotPlanOptions } from './best-shot.js';
 import { Company } from './company.js';
 import type { Flow } from './flow.js';
 import { FrameView } from './frame-view.js';
+import { LifeWatch } from './life-watch.js';
 import { MotionGate, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH } from './motion.js';
 import type {
   CameraStats,
@@ -24,6 +25,7 @@ import type { StageClock } from './stage-clock.js';
 import { type Identity, type Track, Tracker, type TrackerOptions } from './tracker.js';
 import type { Turns } from './turns.js';
 import { type CameraView, counts, watchedPixels } from './view.js';
+import type { CameraLiveness } from './vision-options.js';
 
 export interface CameraLoopParts {
   readonly source: FrameSource;
@@ -34,6 +36,8 @@ export interface CameraLoopParts {
   readonly stillDetector: FaceDetector;
   readonly embedder: FaceEmbedder;
   readonly liveness: LivenessScorer | null;
+  /** Which signs of life are gathered. Default: none. */
+  readonly life?: CameraLiveness;
   readonly turns: Turns;
   readonly stages: StageClock;
   readonly events: TypedEvents<VisionEvents>;
@@ -61,6 +65,7 @@ export class CameraLoop {
   readonly #view: FrameView;
   readonly #tracker: Tracker;
   readonly #shots: Shots;
+  readonly #life: LifeWatch;
   readonly #company = new Company();
   #gate: MotionGate;
   #processed = 0;
@@ -82,6 +87,13 @@ export class CameraLoop {
     this.#parts = parts;
     this.#view = new FrameView(parts.view);
     this.#tracker = new Tracker(parts.tracker);
+    this.#life = new LifeWatch({
+      camera: parts.source.camera,
+      options: parts.life ?? { mode: 'off' },
+      liveness: parts.liveness,
+      stages: parts.stages,
+      onChange: (change) => parts.events.emit('livenessChanged', change),
+    });
     this.#shots = new Shots({
       camera: parts.source.camera,
       embedder: parts.embedder,
@@ -188,7 +200,8 @@ export class CameraLoop {
       this.#asleep++;
       return;
     }
-    if (nowMs - this.#detectedMs < SETTLED_EVERY_MS && this.#shots.settled(nowMs)) return;
+    const settled = this.#shots.settled(nowMs) && this.#life.settled;
+    if (nowMs - this.#detectedMs < SETTLED_EVERY_MS && settled) return;
     this.#detectedMs = nowMs;
     const faces = await this.#detect(this.#parts.detector, image);
     const trackAt = stages.lap('detect', detectAt);
@@ -197,10 +210,11 @@ export class CameraLoop {
     for (const track of ended) await this.#end(track);
     const believed = seen.filter((one) => one.confirmed);
     this.#company.see(believed);
+    await this.#life.look(believed, moment);
     const shots = await this.#shots.take(believed, moment);
     let left = shots;
     for (let one = left[0]; one !== undefined; one = left[0]) {
-      const identity = await this.#place(one, nowMs);
+      const identity = await this.#place(one, moment);
       left = left.slice(1);
       // The other's shot of this frame shows the face that is now this track's.
       if (identity?.kind === 'exchanged') left = exchanged(left, identity.track, identity.other);
@@ -208,16 +222,23 @@ export class CameraLoop {
   }
 
   /** Whose shot it turned out to be. */
-  async #place(one: EmbeddedShot, nowMs: number): Promise<Identity | undefined> {
+  async #place(one: EmbeddedShot, moment: Moment): Promise<Identity | undefined> {
+    const { nowMs } = moment;
     const identity = this.#tracker.identify(one.track, one.embedding, one.shot.quality.score);
     if (identity === undefined) return undefined;
-    if (identity.kind === 'exchanged') this.#shots.forget(identity.other);
+    if (identity.kind === 'exchanged') {
+      this.#shots.forget(identity.other);
+      this.#life.forget(identity.other, moment);
+      this.#life.forget(identity.track, moment);
+    }
     if (identity.kind === 'doubtful') {
+      this.#life.forget(identity.track, moment);
       this.#shots.doubted(identity.track, nowMs);
       return identity;
     }
     if (identity.kind === 'resumed') {
       this.#shots.drop(identity.instead);
+      this.#life.resume(identity.track, identity.instead);
       this.#company.merge(identity.track, identity.instead);
     }
     if (identity.kind === 'replaced') {
@@ -235,7 +256,7 @@ export class CameraLoop {
     const faces = await this.#detect(stillDetector, moment.image);
     stages.lap('detect', detectAt);
     for (const sighting of await this.#shots.still(faces, moment, ulid)) {
-      events.emit('sighted', sighting);
+      events.emit('sighted', this.#life.ofPicture(sighting));
       events.emit('trackEnded', { camera: sighting.camera, track: sighting.track, lastSeenMs: moment.nowMs });
     }
   }
@@ -258,13 +279,15 @@ export class CameraLoop {
       const last = await this.#shots.finish(track.id);
       if (last !== null) this.#sight(last);
     });
+    this.#life.drop(track.id);
     this.#company.end(track.id);
     events.emit('trackEnded', { camera: source.camera, track: track.id, lastSeenMs: track.lastSeenMs });
   }
 
   #sight(sighting: Sighting): void {
     const alongside = this.#company.of(sighting.track);
-    this.#parts.events.emit('sighted', alongside.length === 0 ? sighting : { ...sighting, alongside });
+    const look = this.#life.of(sighting);
+    this.#parts.events.emit('sighted', alongside.length === 0 ? look : { ...look, alongside });
   }
 
   async #endAll(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Decision } from '../domain/decision.js';
 import type { PoorReason } from '../domain/face.js';
+import type { LivenessState } from '../domain/liveness.js';
 import type { Match } from '../domain/person.js';
 
 /** What a decision is held to. */
@@ -16,6 +17,8 @@ export interface DecisionInput {
   /** The gallery's answer; null when it holds nobody in this embedding space. */
   readonly match: Match | null;
   readonly liveness: number | null;
+  /** What the signs of life come to, where the camera asks for some; left out where it does not. */
+  readonly alive?: LivenessState;
   /** Why there is no embedding to go by; null when there is one. */
   readonly poor: PoorReason | null;
 }
@@ -32,6 +35,7 @@ export function decide(input: DecisionInput, policy: DecisionPolicy): Decision {
     runnerUp: match?.runnerUp ?? null,
     threshold: policy.threshold,
   };
+  if (input.alive !== undefined && input.alive !== 'live') return { kind: 'spoof', evidence };
   const minimum = policy.livenessMinimum;
   // Written so that NaN, from wherever, is never a yes.
   if (minimum !== null && !(input.liveness !== null && input.liveness >= minimum)) {

@@ -1,8 +1,10 @@
 import type { Decision } from '../domain/decision.js';
 import type { Embedding } from '../domain/embedding.js';
+import type { LivenessMode, TrackLiveness } from '../domain/liveness.js';
 import type { Match } from '../domain/person.js';
 import { remember } from './company.js';
 import { type DecisionPolicy, decide } from './decide.js';
+import { answerOf, type LivenessAnswer } from './life-rules.js';
 import { MeanEmbedding } from './mean-embedding.js';
 import type { Judged, Sighting } from './ports.js';
 import { MAX_TRACKS_OF_VISIT, type Visit, Visits } from './visits.js';
@@ -17,6 +19,8 @@ export interface PresenceOptions {
   readonly lingerMs?: number;
   /** A known person who stays is announced again after this long; null: never. */
   readonly renewAfterMs?: number | null;
+  /** What a face before a camera has to show before its decision is anything but `spoof`. Default: nothing. */
+  readonly livenessOf?: (camera: string) => LivenessMode;
   /** Cosine from which two tracks of one camera, moments apart, are the same face. */
   readonly sameFace?: number;
 }
@@ -26,6 +30,8 @@ const SURE = 0.05;
 /** To be called somebody else after all takes this much above the threshold, and this many judgements in a row. */
 const CERTAIN = 0.1;
 const CERTAIN_TIMES = 2;
+/** Passive score that is enough where the passive test is asked for and no other was set. */
+const PASSIVE_ENOUGH = 0.5;
 /** Bounds: tracks that are being looked at. Many times what a camera can show; older ones go first, counted. */
 const MAX_TRACKS = 256;
 
@@ -39,6 +45,9 @@ interface Looks {
   lastMs: number;
   livenessSum: number;
   livenessWeight: number;
+  /** Signs of life until now, where the camera looks for them. */
+  alive: TrackLiveness | undefined;
+  match: Match | null;
   last: Sighting;
   best: Sighting;
   decision: Decision | undefined;
@@ -58,6 +67,7 @@ export class Presence {
   readonly #strangerLooks: number;
   readonly #strangerMs: number;
   readonly #renewAfterMs: number | null;
+  readonly #livenessOf: (camera: string) => LivenessMode;
   readonly #visits: Visits;
   readonly #tracks = new Map<string, Looks>();
   #forgotten = 0;
@@ -67,6 +77,7 @@ export class Presence {
     this.#strangerLooks = options.strangerLooks ?? 3;
     this.#strangerMs = options.strangerMs ?? 1000;
     this.#renewAfterMs = options.renewAfterMs ?? null;
+    this.#livenessOf = options.livenessOf ?? (() => 'off');
     this.#visits = new Visits({ lingerMs: options.lingerMs ?? 5000, sameFace: options.sameFace ?? 0.4 });
   }
 
@@ -105,15 +116,29 @@ export class Presence {
   judge(track: string, match: Match | null): Judged | null {
     const looks = this.#tracks.get(track);
     if (looks === undefined) return null;
+    looks.match = match;
     const liveness = looks.livenessWeight > 0 ? looks.livenessSum / looks.livenessWeight : null;
     const poor = looks.template === undefined ? (looks.last.poor ?? 'too-blurred') : null;
-    const decision = decide({ match, liveness, poor }, this.#policy());
+    const answer = this.#answer(looks, liveness);
+    const asked = answer === null ? {} : { alive: answer.state };
+    const decision = decide({ match, liveness, poor, ...asked }, this.#policy());
     looks.decision = decision;
     const named = decision.kind === 'known' ? decision.person.id : undefined;
     looks.namedTimes = named !== undefined && named === looks.named ? looks.namedTimes + 1 : 1;
     looks.named = named;
-    if (looks.last.still === true) return { decision, sighting: looks.last };
-    return this.#announce(looks, decision, { final: looks.last.final, sighting: looks.last });
+    const told = answer === null ? looks.last : { ...looks.last, liveness: answer.score };
+    if (looks.last.still === true) return { decision, sighting: told };
+    // Whoever still has time to show that they are alive is neither let through nor called a picture.
+    if (answer?.state === 'undecided' && !looks.last.final) return null;
+    return this.#announce(looks, decision, { final: looks.last.final, sighting: told, answer });
+  }
+
+  /** The signs of life of a track changed. What that changes of what was said, or held back. */
+  livenessChanged(track: string, liveness: TrackLiveness): Judged | null {
+    const looks = this.#tracks.get(track);
+    if (looks === undefined) return null;
+    looks.alive = liveness;
+    return looks.count === 0 || looks.decision === undefined ? null : this.judge(track, looks.match);
   }
 
   /** The track is over: what was held back until now, if anything. */
@@ -125,7 +150,7 @@ export class Presence {
     const judged =
       looks.decision === undefined || looks.last.still === true || looks.visit !== undefined
         ? null
-        : this.#announce(looks, looks.decision, { final: true, sighting: looks.best });
+        : this.#announce(looks, looks.decision, { final: true, sighting: looks.best, answer: null });
     if (looks.visit !== undefined) this.#visits.leave(looks.visit, looks.track, Math.max(now, looks.lastMs));
     return judged;
   }
@@ -156,6 +181,8 @@ export class Presence {
       lastMs: now,
       livenessSum: 0,
       livenessWeight: 0,
+      alive: undefined,
+      match: null,
       last: sighting,
       best: sighting,
       decision: undefined,
@@ -167,9 +194,20 @@ export class Presence {
     return looks;
   }
 
-  #announce(looks: Looks, decision: Decision, moment: { final: boolean; sighting: Sighting }): Judged | null {
+  /** Null where the camera asks for no signs of life. */
+  #answer(looks: Looks, scored: number | null): LivenessAnswer | null {
+    const mode = this.#livenessOf(looks.camera);
+    if (mode === 'off') return null;
+    const passive = looks.alive?.passive ?? scored;
+    const minimum = this.#policy().livenessMinimum ?? PASSIVE_ENOUGH;
+    return answerOf({ passive, active: looks.alive?.active ?? null }, { mode, minimum });
+  }
+
+  #announce(looks: Looks, decision: Decision, moment: Moment): Judged | null {
     if (looks.visit === undefined) {
-      if (!this.#ripe(looks, decision, moment.final)) return null;
+      // The time for showing that one is alive is over: nothing more is waited for.
+      const over = decision.kind === 'spoof' && moment.answer !== null;
+      if (!over && !this.#ripe(looks, decision, moment.final)) return null;
       const visit = this.#visits.find(decision, looks, moment.sighting.box);
       if (visit === undefined) {
         looks.visit = this.#visits.begin(decision, looks, moment.sighting);
@@ -194,7 +232,10 @@ export class Presence {
   /** Whether somebody who was announced is to be announced again. Only a known person's name can replace what was said. */
   #changes(looks: Looks, visit: Visit, decision: Decision): boolean {
     if (decision.kind !== 'known') return false;
-    if (visit.kind === 'unknown' || visit.kind === 'ambiguous' || visit.kind === 'poor') {
+    const wasUnsure = visit.kind === 'unknown' || visit.kind === 'ambiguous' || visit.kind === 'poor';
+    // Where signs of life are asked for, whoever was late with them was called a picture until they came.
+    const wasLate = visit.kind === 'spoof' && this.#livenessOf(looks.camera) !== 'off';
+    if (wasUnsure || wasLate) {
       return isSure(looks, decision);
     }
     if (visit.kind === 'known' && visit.person === decision.person.id) {
@@ -204,6 +245,13 @@ export class Presence {
     const { similarity, threshold } = decision.evidence;
     return similarity !== null && similarity >= threshold + CERTAIN && looks.namedTimes >= CERTAIN_TIMES;
   }
+}
+
+interface Moment {
+  readonly final: boolean;
+  readonly sighting: Sighting;
+  /** What the signs of life come to; null where none are asked for. */
+  readonly answer: LivenessAnswer | null;
 }
 
 function isSure(looks: Looks, decision: Decision & { kind: 'known' }): boolean {

@@ -43,6 +43,7 @@ export interface RecognitionStats {
 
 type Input =
   | { readonly kind: 'sighted'; readonly sighting: Sighting }
+  | { readonly kind: 'lively'; readonly change: VisionEvents['livenessChanged'] }
   | { readonly kind: 'ended'; readonly track: VisionEvents['trackEnded'] }
   | { readonly kind: 'all-ended' }
   | { readonly kind: 'retry' };
@@ -73,6 +74,10 @@ export class Recognition {
 
   sighted(sighting: Sighting): void {
     this.#push({ kind: 'sighted', sighting });
+  }
+
+  livenessChanged(change: VisionEvents['livenessChanged']): void {
+    this.#push({ kind: 'lively', change });
   }
 
   trackEnded(track: VisionEvents['trackEnded']): void {
@@ -144,6 +149,8 @@ export class Recognition {
     if (input.kind === 'retry') return [];
     if (input.kind === 'all-ended') return presence.endAll();
     if (input.kind === 'ended') return asList(presence.trackEnded(input.track));
+    if (input.kind === 'lively')
+      return asList(presence.livenessChanged(input.change.track, input.change.liveness));
     const { sighting } = input;
     const embedding = presence.sight(sighting);
     const own = eachLook?.(sighting.camera) === true ? (sighting.embedding ?? []) : [];

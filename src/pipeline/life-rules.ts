@@ -1,0 +1,130 @@
+import type { ActiveLiveness, LivenessMode, LivenessReason, LivenessState } from '../domain/liveness.js';
+import type { LifeSigns } from '../vision/life-signs.js';
+
+/** What the signs of a track have to reach. Angles are sines of a turn of the head. */
+export interface LifeLimits {
+  /** Time that a face has, milliseconds. */
+  readonly withinMs: number;
+  /** A turn that is enough by itself, and one that is enough with a blink. */
+  readonly turn: number;
+  readonly turnWithBlink: number;
+  /** Share of the movement that has to be a head's. */
+  readonly explained: number;
+  /** From here on a face is so foreshortened that a head must have shown its relief. */
+  readonly stretch: number;
+  /** Less relief than this in such a movement is none. */
+  readonly flat: number;
+  /** A turn to the wrong side, where one side was asked for. */
+  readonly wrongWay: number;
+  /** Signs over less time are left alone. */
+  readonly leastMs: number;
+}
+
+/**
+ * On the bench's clips, and on films of three people, pictures in any motion reached 0.12 and heads that turned began at
+ * 0.15 (docs/liveness.md).
+ */
+export const LIFE_LIMITS: LifeLimits = {
+  withinMs: 3000,
+  turn: 0.17,
+  turnWithBlink: 0.13,
+  explained: 0.45,
+  stretch: 1.15,
+  flat: 0.09,
+  wrongWay: 0.1,
+  leastMs: 500,
+};
+
+/** What a track was asked to do, and how far it went to either side since then. */
+export interface Asked {
+  /** Positive: to the picture's right. */
+  readonly wanted: number;
+  readonly wrong: number;
+}
+
+export interface LifeEvidence {
+  /** Null: the points do not say anything (yet). */
+  readonly signs: LifeSigns | null;
+  /** Since the track began. */
+  readonly elapsedMs: number;
+  /** Null: nothing is asked for. */
+  readonly asked: Asked | null;
+  /** True when the picture shows a screen's pixels. */
+  readonly screen: boolean;
+}
+
+export type LifeVerdict = Pick<ActiveLiveness, 'state' | 'reason' | 'score'>;
+
+/**
+ * The active test's verdict. A screen and a flat face are signs of a picture whatever else there is; a turn of a solid
+ * head, a large one or a smaller one with a blink, is a sign of life; all else is not sure, and so is not alive.
+ */
+export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMITS): LifeVerdict {
+  const { signs, elapsedMs, asked, screen } = evidence;
+  if (screen) return verdict('spoof', 'screen', 0);
+  const open: LivenessState = elapsedMs < limits.withinMs ? 'undecided' : 'not-shown';
+  if (signs === null) return verdict(open, open === 'undecided' ? 'collecting' : 'no-face', 0);
+  if (signs.spanMs < limits.leastMs) return verdict(open, open === 'undecided' ? 'collecting' : 'no-face', 0);
+  const blinked = signs.blinks.length > 0;
+  if (signs.stretch >= limits.stretch && signs.turn < limits.flat && signs.nod < limits.flat) {
+    return verdict('spoof', blinked ? 'eyes-in-flat-face' : 'flat', 0);
+  }
+  const needed = blinked ? limits.turnWithBlink : limits.turn;
+  const score = Math.min(1, (signs.turn / needed) * Math.min(1, signs.explained / limits.explained));
+  if (asked !== null) {
+    if (asked.wrong >= limits.wrongWay) return verdict('spoof', 'not-as-asked', 0);
+    if (asked.wanted >= limits.turnWithBlink && signs.explained >= limits.explained) {
+      return verdict('live', 'solid-as-asked', 1);
+    }
+    return verdict(open, open === 'undecided' ? 'collecting' : 'not-as-asked', Math.min(score, 0.5));
+  }
+  if (signs.turn >= needed && signs.explained >= limits.explained) {
+    return verdict('live', blinked ? 'solid-and-blinked' : 'solid', 1);
+  }
+  const reason = reasonWhyNot(signs, limits);
+  return verdict(open, open === 'undecided' ? 'collecting' : reason, Math.min(score, 0.95));
+}
+
+function reasonWhyNot(signs: LifeSigns, limits: LifeLimits): LivenessReason {
+  if (signs.blinks.length > 0) return 'no-turn';
+  if (signs.turn >= limits.turnWithBlink)
+    return signs.explained < limits.explained ? 'not-a-head' : 'no-blink';
+  return 'no-motion';
+}
+
+function verdict(state: LivenessState, reason: LivenessReason, score: number): LifeVerdict {
+  return { state, reason, score };
+}
+
+export interface LivenessPolicy {
+  readonly mode: LivenessMode;
+  /** Least passive score, 0 to 1. */
+  readonly minimum: number;
+}
+
+export interface LivenessAnswer {
+  readonly state: LivenessState;
+  readonly reason: LivenessReason;
+  /** 0 (a picture) to 1 (alive): the lesser of what was asked for; null where nothing was. */
+  readonly score: number | null;
+}
+
+/** What passive score and active test come to, for one who asks for `mode`. What is asked for and missing is a no. */
+export function answerOf(
+  given: { readonly passive: number | null; readonly active: LifeVerdict | null },
+  { mode, minimum }: LivenessPolicy,
+): LivenessAnswer {
+  const { passive, active } = given;
+  const asksActive = mode === 'active' || mode === 'both';
+  const asksPassive = mode === 'passive' || mode === 'both';
+  if (!asksActive && !asksPassive) return { state: 'live', reason: 'off', score: passive };
+  const scores = [...(asksPassive ? [passive ?? 0] : []), ...(asksActive ? [active?.score ?? 0] : [])];
+  const score = Math.min(...scores);
+  if (asksActive && active === null) return { state: 'not-shown', reason: 'no-face', score };
+  if (asksActive && active !== null && active.state !== 'live') return { ...active, score };
+  // Written so that NaN, from wherever, is never a yes.
+  if (asksPassive && !(passive !== null && passive >= minimum)) {
+    return { state: passive === null ? 'not-shown' : 'spoof', reason: 'passive-low', score };
+  }
+  return { state: 'live', reason: asksActive && active !== null ? active.reason : 'passive-score', score };
+}

@@ -1,0 +1,101 @@
+import { HEAD_SHAPE } from './head-shape.js';
+
+/** 68 points as x, y pairs with the origin between the eyes, the eyes level and one unit apart. */
+export type LevelShape = Float64Array;
+
+const POINTS = 68;
+/** Lips move when somebody speaks and lids when they blink: they count for half. */
+const WEIGHTS = Float64Array.from({ length: POINTS }, (_, at) => (at >= 36 ? 0.5 : 1));
+const DEPTH = Float64Array.from({ length: POINTS }, (_, at) => HEAD_SHAPE[at * 3 + 2] ?? 0);
+
+/** The points without the face's place, size and roll in the picture. Null when the eyes coincide. */
+export function levelShape(contour: Float32Array): LevelShape | null {
+  const eye = (first: number): [number, number] => {
+    let [x, y] = [0, 0];
+    for (let at = first; at < first + 6; at++) {
+      x += (contour[at * 2] ?? 0) / 6;
+      y += (contour[at * 2 + 1] ?? 0) / 6;
+    }
+    return [x, y];
+  };
+  const [[leftX, leftY], [rightX, rightY]] = [eye(36), eye(42)];
+  const apart = Math.hypot(rightX - leftX, rightY - leftY);
+  if (!(apart > 0)) return null;
+  const [cos, sin] = [(rightX - leftX) / apart, (rightY - leftY) / apart];
+  const [middleX, middleY] = [(leftX + rightX) / 2, (leftY + rightY) / 2];
+  const level = new Float64Array(POINTS * 2);
+  for (let at = 0; at < POINTS; at++) {
+    const [x, y] = [(contour[at * 2] ?? 0) - middleX, (contour[at * 2 + 1] ?? 0) - middleY];
+    level[at * 2] = (x * cos + y * sin) / apart;
+    level[at * 2 + 1] = (y * cos - x * sin) / apart;
+  }
+  return level;
+}
+
+/** What is left of 68 values when a smooth warp of the second degree has been taken out; what a bent sheet cannot do. */
+export class SmoothWarp {
+  readonly #basis: readonly Float64Array[];
+  /** The nose's depth and whatever else of a head is not smooth. */
+  readonly #relief: Float64Array;
+  readonly #energy: number;
+
+  /**
+   * @param shape where the points lie when nothing moves. A turned or tilted plane moves them by a homography, which to
+   * the second order is a polynomial of the second degree in their places; so is the shift of a sheet bent about any
+   * axis. The nose of a head, which stands out between eyes, cheeks and mouth, is not.
+   */
+  constructor(shape: LevelShape) {
+    const columns = [
+      () => 1,
+      (x: number) => x,
+      (_: number, y: number) => y,
+      (x: number) => x * x,
+      (x: number, y: number) => x * y,
+      (_: number, y: number) => y * y,
+    ];
+    const basis: Float64Array[] = [];
+    for (const column of columns) {
+      const vector = WEIGHTS.map((weight, at) => weight * column(shape[at * 2] ?? 0, shape[at * 2 + 1] ?? 0));
+      // Twice, since once leaves rounding behind (Gram and Schmidt, modified).
+      removeFrom(vector, basis);
+      removeFrom(vector, basis);
+      const length = Math.sqrt(product(vector, vector));
+      if (length > 1e-9) basis.push(vector.map((value) => value / length));
+    }
+    this.#basis = basis;
+    this.#relief = this.rest(DEPTH);
+    this.#energy = product(this.#relief, this.#relief);
+  }
+
+  /** How much of the head's relief is left: below some 0.1 nothing can be said. */
+  get energy(): number {
+    return this.#energy;
+  }
+
+  /** Weighted values without their smooth part. */
+  rest(values: Float64Array): Float64Array {
+    const rest = values.map((value, at) => value * (WEIGHTS[at] ?? 0));
+    removeFrom(rest, this.#basis);
+    return rest;
+  }
+
+  /** How far the relief has moved, in units of depth: the sine of the turn; and the square of what is not explained by it. */
+  shift(values: Float64Array): { shift: number; unexplained: number } {
+    const rest = this.rest(values);
+    const shift = this.#energy > 0 ? product(rest, this.#relief) / this.#energy : 0;
+    return { shift, unexplained: Math.max(0, product(rest, rest) - shift * shift * this.#energy) };
+  }
+}
+
+function removeFrom(vector: Float64Array, basis: readonly Float64Array[]): void {
+  for (const unit of basis) {
+    const along = product(vector, unit);
+    for (let at = 0; at < vector.length; at++) vector[at] = (vector[at] ?? 0) - along * (unit[at] ?? 0);
+  }
+}
+
+function product(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += (a[at] ?? 0) * (b[at] ?? 0);
+  return sum;
+}

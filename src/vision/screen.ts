@@ -1,0 +1,126 @@
+import type { Box } from '../domain/face.js';
+import { channels, type Image } from '../domain/frame.js';
+
+/** Side of the square that is looked at, a power of two. */
+const SIDE = 64;
+/** Waves longer than this many pixels belong to faces, shorter ones to a screen's dots and to moiré. */
+const LONGEST = 12;
+/** A wave has to stand out of its neighbourhood by this much, in powers, to be no noise. */
+const STANDS_OUT = 60;
+
+/**
+ * Whether a face shows the regular dots of a screen, or the moiré that they make with the camera's own: 1 and more where
+ * one wave of a few pixels' length stands far out of the picture's spectrum, as it does in no skin and in no print. The
+ * middle of the face is looked at in the camera's own pixels; blocks of 8 pixels, which compression makes, are left out.
+ * Null when the face is too small. (The idea: K. Patel et al., "Live face video vs. spoof face video: use of moiré
+ * patterns", ICB 2015.)
+ */
+export function screenScore(image: Image, box: Box): number | null {
+  const left = Math.round(box.x + box.width / 2 - SIDE / 2);
+  const top = Math.round(box.y + box.height / 2 - SIDE / 2);
+  if (Math.min(box.width, box.height) < SIDE) return null;
+  if (left < 0 || top < 0 || left + SIDE > image.width || top + SIDE > image.height) return null;
+  return peakOf(powerSpectrum(grey(image, left, top)));
+}
+
+function grey(image: Image, left: number, top: number): Float64Array {
+  const size = channels(image.format);
+  const values = new Float64Array(SIDE * SIDE);
+  let mean = 0;
+  for (let row = 0; row < SIDE; row++) {
+    for (let column = 0; column < SIDE; column++) {
+      // Green carries most of the light.
+      const at = ((row + top) * image.width + column + left) * size + (size === 3 ? 1 : 0);
+      const value = image.data[at] ?? 0;
+      values[row * SIDE + column] = value;
+      mean += value;
+    }
+  }
+  mean /= SIDE * SIDE;
+  // Hann's window: without it the edges of the square are waves of their own.
+  for (let row = 0; row < SIDE; row++) {
+    for (let column = 0; column < SIDE; column++) {
+      const at = row * SIDE + column;
+      values[at] = ((values[at] ?? 0) - mean) * (WINDOW[row] ?? 0) * (WINDOW[column] ?? 0);
+    }
+  }
+  return values;
+}
+
+const WINDOW = Float64Array.from(
+  { length: SIDE },
+  (_, at) => 0.5 - 0.5 * Math.cos((2 * Math.PI * at) / SIDE),
+);
+const COSINES = Float64Array.from({ length: SIDE / 2 }, (_, at) => Math.cos((2 * Math.PI * at) / SIDE));
+const SINES = Float64Array.from({ length: SIDE / 2 }, (_, at) => Math.sin((2 * Math.PI * at) / SIDE));
+
+/** Powers of the two-dimensional Fourier transform. */
+function powerSpectrum(real: Float64Array): Float64Array {
+  const imaginary = new Float64Array(SIDE * SIDE);
+  for (let row = 0; row < SIDE; row++) transform(real, imaginary, row * SIDE, 1);
+  for (let column = 0; column < SIDE; column++) transform(real, imaginary, column, SIDE);
+  return real.map((value, at) => value * value + (imaginary[at] ?? 0) ** 2);
+}
+
+/** Cooley and Tukey's transform of one line, in place. */
+function transform(real: Float64Array, imaginary: Float64Array, start: number, step: number): void {
+  const at = (index: number): number => start + index * step;
+  const swap = (values: Float64Array, a: number, b: number): void => {
+    const kept = values[a] ?? 0;
+    values[a] = values[b] ?? 0;
+    values[b] = kept;
+  };
+  for (let index = 1, other = 0; index < SIDE; index++) {
+    let bit = SIDE >> 1;
+    for (; (other & bit) !== 0; bit >>= 1) other ^= bit;
+    other ^= bit;
+    if (index < other) {
+      swap(real, at(index), at(other));
+      swap(imaginary, at(index), at(other));
+    }
+  }
+  for (let length = 2; length <= SIDE; length <<= 1) {
+    for (let block = 0; block < SIDE; block += length) {
+      for (let index = 0; index < length / 2; index++) {
+        const turn = (index * SIDE) / length;
+        const [cos, sin] = [COSINES[turn] ?? 0, -(SINES[turn] ?? 0)];
+        const [a, b] = [at(block + index), at(block + index + length / 2)];
+        const [re, im] = [real[b] ?? 0, imaginary[b] ?? 0];
+        const [x, y] = [re * cos - im * sin, re * sin + im * cos];
+        real[b] = (real[a] ?? 0) - x;
+        imaginary[b] = (imaginary[a] ?? 0) - y;
+        real[a] = (real[a] ?? 0) + x;
+        imaginary[a] = (imaginary[a] ?? 0) + y;
+      }
+    }
+  }
+}
+
+/** The strongest short wave against the middle of the short waves of about its length, as a share of what a screen has. */
+function peakOf(power: Float64Array): number {
+  const rings = new Map<number, { value: number; blocks: boolean }[]>();
+  for (let row = 0; row < SIDE; row++) {
+    for (let column = 0; column < SIDE; column++) {
+      const [fx, fy] = [column > SIDE / 2 ? column - SIDE : column, row > SIDE / 2 ? row - SIDE : row];
+      const frequency = Math.hypot(fx, fy);
+      if (frequency < SIDE / LONGEST || frequency > SIDE / 2) continue;
+      const ring = Math.round(frequency / 3);
+      const waves = rings.get(ring) ?? [];
+      waves.push({ value: power[row * SIDE + column] ?? 0, blocks: isBlock(fx) && isBlock(fy) });
+      rings.set(ring, waves);
+    }
+  }
+  let highest = 0;
+  for (const waves of rings.values()) {
+    const sorted = waves.map(({ value }) => value).sort((a, b) => a - b);
+    const usual = Math.max(sorted[sorted.length >> 1] ?? 0, 1);
+    for (const { value, blocks } of waves) if (!blocks) highest = Math.max(highest, value / usual);
+  }
+  return highest / STANDS_OUT;
+}
+
+/** A multiple of one wave in 8 pixels, or next to it. */
+function isBlock(frequency: number): boolean {
+  const rest = Math.abs(frequency) % (SIDE / 8);
+  return rest <= 1 || rest >= SIDE / 8 - 1;
+}
