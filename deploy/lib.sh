@@ -26,3 +26,12 @@ as_root() {
     die "this needs root and there is no sudo. As root, run: $*"
   fi
 }
+
+# Whether a Raspberry Pi's config.txt lets a GPIO line go back to rest when the program that held it is gone.
+has_strict_gpiod() { grep -qE '^[[:space:]]*dtparam=([^#]*,)?strict_gpiod(=on)?([,[:space:]]|$)' "$1"; }
+
+# with_strict_gpiod CONFIG: its text with the setting added; whatever section it ends in, this is for all models.
+with_strict_gpiod() {
+  cat "$1"
+  printf '\n# Added by faced: a lock line must go back to rest when nobody holds it any more.\n[all]\ndtparam=strict_gpiod\n'
+}

@@ -118,7 +118,30 @@ model_files() {
   bin/faced model fetch
 }
 
+# Raspberry Pi OS leaves a released GPIO line as it was, so a lock could stay open when its holder is killed.
+strict_gpio() {
+  grep -qs 'Raspberry Pi' /proc/device-tree/model || return 0
+  local config
+  for config in /boot/firmware/config.txt /boot/config.txt; do
+    [ -f "$config" ] || continue
+    if has_strict_gpiod "$config"; then
+      skip "strict_gpiod"
+    else
+      step "dtparam=strict_gpiod in $config (holds from the next start of the machine on)"
+      local changed
+      changed=$(mktemp)
+      with_strict_gpiod "$config" >"$changed"
+      as_root cp "$config" "$config.before-faced"
+      as_root cp "$changed" "$config"
+      rm -f "$changed"
+    fi
+    return 0
+  done
+  echo "no config.txt was found: add dtparam=strict_gpiod to it before a lock is wired to a GPIO line"
+}
+
 debian_packages
+strict_gpio
 check_node
 npm_packages
 native_addon

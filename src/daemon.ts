@@ -228,7 +228,10 @@ async function build(
   sayGallery();
 
   const access = new Access(store);
-  const control = await serveOnSocket(controlSocketPath(options.stateDir), houseMethods({ service, access }));
+  const control = await serveOnSocket(controlSocketPath(options.stateDir), {
+    ...houseMethods({ service, access }),
+    ...doors?.methods,
+  });
   const pruning = setInterval(() => void prune(store, log), PRUNE_EVERY_MS);
   stops.push(
     () => control.close(),

@@ -84,6 +84,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   ),
   lazily(
     {
+      name: 'door',
+      synopsis:
+        'status | unlock [DOOR] | lock [DOOR] | present [DOOR] | keys | add-key WHO | remove-keys WHO [--badge|--qr]',
+      summary: 'the doors, and who has a code, badge or QR text (read from standard input)',
+    },
+    async () => (await import('./door.js')).run,
+  ),
+  lazily(
+    {
       name: 'doctor',
       synopsis: '',
       summary: 'check this machine and this installation, with a mend for each fault',

@@ -1,8 +1,12 @@
 import { attainablePromise, camerasOf, openCard } from '../assemble.js';
+import type { Config } from '../config/index.js';
+import { askKernel } from '../door/clock-trust.js';
+import { HOLDER } from '../door/holder.js';
 import { keySource } from '../gallery/key.js';
 import { loadCards } from '../inference/card.js';
 import { checkFile } from '../inference/store.js';
 import { type Check, type ModelFinding, type PromiseFinding, runDoctor } from '../system/doctor.js';
+import type { DoorFinding } from '../system/doctor-door.js';
 import { type CommandIo, type ExitCode, parse } from './command.js';
 import { withHouse } from './house.js';
 import { COMMON_OPTIONS, type Settings, settings } from './settings.js';
@@ -24,9 +28,32 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
         credentialsDirectory: io.env.CREDENTIALS_DIRECTORY,
       }),
     promise: () => promiseFinding(found, io, values),
+    doors: {
+      holder: HOLDER,
+      doors: doorFindings(config),
+      clockSynchronised: () =>
+        config.access.clock === 'trusted' ? Promise.resolve(true) : askKernel(io.signal),
+    },
   });
   io.print({ checks }, checks.map(line).join('\n'));
   return checks.every(({ ok }) => ok) ? 0 : 1;
+}
+
+function doorFindings({ doors, access }: Config): DoorFinding[] {
+  return Object.entries(doors).map(([id, { lock, cameras, codes, modes, remoteUnlock }]) => {
+    const rules = access.rules.filter((rule) => rule.doors.includes('all') || rule.doors.includes(id));
+    const face = cameras.length > 0 && modes.includes('face');
+    const code = codes.length > 0 && modes.includes('code');
+    const two = cameras.length > 0 && codes.length > 0 && modes.includes('face+code');
+    const people = rules.length > 0 ? [face, code, two].filter((open) => open).length : 0;
+    return {
+      id,
+      driver: lock.driver,
+      chip: lock.chip,
+      waysIn: people + (remoteUnlock ? 1 : 0),
+      needsClock: access.guests.length > 0 || rules.some(({ when }) => when !== 'always'),
+    };
+  });
 }
 
 /** The models that the configuration uses. */

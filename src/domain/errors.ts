@@ -88,6 +88,7 @@ export const ERROR_CODES = {
   'http.certificate-unusable': 'The certificate or its key cannot be used.',
   'http.conflict': 'What was asked for does not fit what is there.',
   // processes
+  'daemon.absent': 'No daemon runs in this state directory.',
   'rpc.closed': 'The worker ended before it answered.',
   'rpc.timeout': 'The worker did not answer in time.',
   'vision.crashed': 'The vision process ended unexpectedly and is started again.',

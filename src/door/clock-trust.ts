@@ -71,7 +71,8 @@ export class KernelClockTrust implements ClockTrust {
 /** The owner vouches for the clock: a machine with a battery-backed clock and no network. */
 export const TRUSTED_CLOCK: ClockTrust = { synchronised: () => true };
 
-function askKernel(signal: AbortSignal): Promise<boolean> {
+/** Whether a time daemon has set the clock. Rejects when the holder, which asks, is not built. */
+export function askKernel(signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
     execFile(HOLDER, ['--clock'], { signal, timeout: 2000 }, (error, stdout) => {
       if (error === null) resolve(stdout.trim() === 'synchronised');

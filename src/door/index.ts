@@ -1,11 +1,12 @@
 import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { Clock } from '../lib/clock.js';
-import type { AuditEntry } from '../pipeline/ports.js';
+import type { AuditEntry, Store } from '../pipeline/ports.js';
 import { type AccessPolicy, policyMistakes } from './access.js';
 import { SecretBookFile } from './book-file.js';
 import { type ClockTrust, KernelClockTrust, TRUSTED_CLOCK } from './clock-trust.js';
 import { Door } from './door.js';
+import { DoorKeys } from './keys.js';
 import type { LockOptions } from './lock.js';
 import { DEFAULT_LOCK_STATE, type LockStateRules } from './lock-state.js';
 import type { MqttLockPort } from './mqtt-lock.js';
@@ -15,8 +16,8 @@ import type { SureRules } from './sure.js';
 
 export { hasValidMac, readCommandKey } from './command-mac.js';
 export type { DoorAnswer, DoorEvent, DoorEvents, DoorStatus } from './door.js';
-export { DoorKeys } from './keys.js';
 export type { Door };
+export { DoorKeys };
 
 /** One door as the configuration has it; what is left out has the careful default of {@link DEFAULT_RULES}. */
 export interface DoorOptions extends Partial<Omit<DoorRules, 'id' | 'sure'>> {
@@ -116,6 +117,11 @@ export async function openDoors(options: DoorsOptions, ports: DoorsPorts): Promi
       await secrets.removePerson(person);
     },
   };
+}
+
+/** The codes, badges and QR texts of a state directory, for whoever has no daemon to ask. */
+export async function openKeys(stateDir: string, store: Pick<Store, 'people' | 'audit'>): Promise<DoorKeys> {
+  return new DoorKeys(await SecretBookFile.open(stateDir), store);
 }
 
 function rulesOf({ lock: _lock, lockState: _state, sure, ...rules }: DoorOptions): DoorRules {

@@ -1,4 +1,5 @@
 import { cameraChecks } from './doctor-camera.js';
+import { type DoorOptions, doorChecks } from './doctor-door.js';
 import { diskCheck, memoryCheck, nodeCheck, stateDirCheck } from './doctor-machine.js';
 import { brokerCheck, clockCheck, keyCheck } from './doctor-services.js';
 
@@ -27,6 +28,7 @@ export interface DoctorOptions {
   readonly key: () => KeyFinding;
   /** What this gallery can promise. */
   readonly promise: () => Promise<PromiseFinding>;
+  readonly doors?: DoorOptions;
   /** Where /proc, /sys, /dev and /run are, for tests. */
   readonly root?: string;
   readonly nodeVersion?: string;
@@ -66,9 +68,14 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
     guarded('state', () => stateDirCheck(options.stateDir)),
     guarded('disk', () => diskCheck(options.stateDir)),
     guarded('key', () => keyCheck(options.key())),
+    ...(options.doors === undefined ? [] : [guardedDoors(options.doors, root)]),
     guarded('promise', async () => promiseCheck(await options.promise())),
   ]);
   return groups.flat();
+}
+
+function guardedDoors(doors: DoorOptions, root: string): Promise<readonly Check[]> {
+  return guarded('door', () => doorChecks(doors, root));
 }
 
 async function guarded(

@@ -67,6 +67,27 @@ test('a stamp holds until a source changes; what was built does not count', asyn
   assert.notEqual(hash(), first);
 });
 
+test('strict_gpiod is found where it is, and added for every model where it is not', async (t) => {
+  const dir = await temporaryDir(t);
+  const bash = (command: string) =>
+    spawnSync('bash', ['-euo', 'pipefail', '-c', `. "${ROOT}/deploy/lib.sh"; ${command}`], {
+      cwd: dir,
+      encoding: 'utf8',
+    });
+  const has = (text: string) => {
+    writeFileSync(join(dir, 'config.txt'), text);
+    return bash('has_strict_gpiod config.txt').status === 0;
+  };
+  assert.ok(has('dtparam=strict_gpiod\n'));
+  assert.ok(has('dtparam=audio=on,strict_gpiod=on\n'));
+  assert.ok(!has('# dtparam=strict_gpiod\n'));
+  assert.ok(!has('dtparam=strict_gpiod_of_others\n'));
+  assert.ok(!has('dtoverlay=x\n[cm4]\notg_mode=1\n'));
+  const added = bash('with_strict_gpiod config.txt').stdout;
+  assert.match(added, /^dtoverlay=x\n\[cm4\]\notg_mode=1\n[\s\S]*\n\[all\]\ndtparam=strict_gpiod\n$/);
+  assert.ok(has(added));
+});
+
 /** quickstart.sh beside a setup.sh and a launcher that only say what they were called with. */
 async function quickstart(dir: string, argv: string[], env: Record<string, string> = {}): Promise<string> {
   for (const folder of ['deploy', 'bin']) mkdirSync(join(dir, folder), { recursive: true });
