@@ -9,7 +9,7 @@ bash deploy/setup.sh --test
 
 step "Lint"
 npm run --silent lint
-shellcheck bin/faced deploy/*.sh .ci/run
+shellcheck bin/faced deploy/*.sh native/tensorrt/*.sh .ci/run
 
 step "Tests"
 npm test

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, doorsLiveness } from './config/index.js';
 import { FacedError } from './domain/errors.js';
@@ -59,6 +60,7 @@ export function openVision(
   { isolation, cameras, log, photographs }: VisionChoice,
 ): Vision {
   const { detector, landmarks, recogniser, liveness } = config.models;
+  const engineSocket = engineSocketOf(config);
   return createVision({
     isolation,
     workerUrl: new URL('./vision-worker.js', import.meta.url),
@@ -73,10 +75,26 @@ export function openVision(
       cameras: cameras.map((camera) => forDoors(camera, config)),
       awaitJudgement: true,
       logLevel: config.log.level,
+      ...(engineSocket === null ? {} : { engineSocket }),
       ...(photographs === undefined ? {} : { photographs }),
     },
     log,
   });
+}
+
+/** Where an engine process is, or will be; null: ONNX Runtime alone. */
+function engineSocketOf({ models: { backend, engineSocket } }: Config): string | null {
+  const used = backend === 'tensorrt' || (backend === 'auto' && isThere(engineSocket));
+  return used ? engineSocket : null;
+}
+
+/** One that we may not look at is there: that it cannot be used is then said. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 export function isolationOf({ config }: Place): 'thread' | 'process' {

@@ -312,6 +312,7 @@ function wire({ vision, recognition, doors, health, onBeat, log }: Wiring): Prom
     sayHealth();
   });
   vision.on('cameraChanged', (camera) => health.camera(camera));
+  vision.on('backendChanged', (state) => health.backend(state));
   vision.on('beat', (beat) => {
     health.beat(beat);
     sayHealth();

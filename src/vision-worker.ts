@@ -55,16 +55,29 @@ class VisionWorker {
     for (const name of [
       'sighted',
       'trackEnded',
-      'livenessChanged',
-      'cameraChanged',
-      'sourcesEnded',
-      'beat',
+        'livenessChanged',
+        'cameraChanged',
+        'sourcesEnded',
+        'beat',
+        'backendChanged',
     ] as const) {
       this.#events.on(name, (payload) => this.#emit(name, payload));
     }
     if (options.awaitJudgement === true) this.#events.on('sighted', () => this.#flow.sent());
     this.#beat = setInterval(() => this.#sayBeat(), BEAT_MS);
-    const store = new ModelStore({ dir: options.modelsDir, logger: this.#logger });
+    const { engineSocket } = options;
+    const store = new ModelStore({
+      dir: options.modelsDir,
+      logger: this.#logger,
+      ...(engineSocket === undefined
+        ? {}
+        : {
+            engine: {
+              socket: engineSocket,
+              onState: (state) => this.#events.emit('backendChanged', state),
+            },
+          }),
+    });
     const wanted = {
       store,
       models: options.models,

@@ -20,6 +20,20 @@ export const models = section('Which models are used, by the id of their card (`
     default: 'minifasnet',
     restart: true,
   }),
+  backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {
+    description:
+      'What runs the recogniser. tensorrt: the process faced-tensorrt on a Jetson’s host, with ONNX Runtime standing by. auto: tensorrt where its socket is there when faced starts.',
+    default: 'auto',
+    restart: true,
+  }),
+  engineSocket: text(
+    { pattern: '^/', says: 'an absolute path' },
+    {
+      description: 'The socket of faced-tensorrt.',
+      default: '/run/faced-tensorrt/tensorrt.sock',
+      restart: true,
+    },
+  ),
   dir: pathOrNull({
     description:
       'The folder of the model files. null: the service’s cache folder, or `~/.cache/faced/models`.',

@@ -30,6 +30,10 @@ export const ERROR_CODES = {
   'checkpoint.refused': 'The checkpoint names something that tensors and plain containers have no need of.',
   'checkpoint.mismatch': 'The checkpoint is of another network.',
   'calibration.invalid': 'The calibration pictures cannot be used.',
+  'backend.away':
+    'The process that runs a model for us is not there or does not answer; ONNX Runtime takes over.',
+  'backend.refused':
+    'The process that runs a model for us runs another one, or answers differently; ONNX Runtime takes over.',
   'space.mismatch': 'Embeddings of different spaces cannot be compared.',
   // gallery
   'gallery.locked': 'Another process has this state directory.',

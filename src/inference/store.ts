@@ -2,9 +2,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { type Logger, silentLogger } from '../lib/log.js';
+import type { BackendState } from '../pipeline/ports.js';
 import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
 import { type ModelRunner, OrtRunner } from './session.js';
+import { StandbyRunner } from './standby-runner.js';
 
 export type Target = 'x64' | 'arm64';
 
@@ -37,6 +39,11 @@ export interface ModelStoreOptions {
   readonly target?: Target;
   /** False: always the stock file. */
   readonly variants?: boolean;
+  /** An engine process runs the recogniser while it is well. */
+  readonly engine?: {
+    readonly socket: string;
+    readonly onState: (state: BackendState) => void;
+  };
   /** Where the shipped cards are, for tests. */
   readonly shippedCards?: string;
 }
@@ -103,12 +110,22 @@ export class ModelStore {
 
   async #open(id: string): Promise<ModelRunner> {
     const placed = await this.card(id);
+    const { engine } = this.#options;
+    const here = () => this.#openHere(placed);
+    if (engine === undefined || placed.card.role !== 'recogniser') return here();
+    return StandbyRunner.open({ ...engine, card: placed.card, log: this.#log, openFallback: here });
+  }
+
+  async #openHere(placed: PlacedCard): Promise<ModelRunner> {
     const variant = this.#options.variants === false ? null : await this.#variant(placed);
     const started = performance.now();
     const path = variant ?? placed.path;
     if (variant === null) await checkFile(placed);
     const runner = await OrtRunner.open(path, placed.card);
-    this.#log.debug({ model: id, path, ms: Math.round(performance.now() - started) }, 'model loaded');
+    this.#log.debug(
+      { model: placed.card.id, path, ms: Math.round(performance.now() - started) },
+      'model loaded',
+    );
     return runner;
   }
 

@@ -125,6 +125,15 @@ export const HealthSchema = Type.Object({
       problem: nullable(Type.String(), 'Why the source is not open; null when it is.'),
     }),
   ),
+  backend: Type.Optional(
+    Type.Object(
+      {
+        using: Type.String(describe('`tensorrt` (the engine process) or `onnxruntime`.')),
+        precision: Type.String(describe('`fp16`, `fp32`.')),
+      },
+      describe('What runs the recogniser, where an engine process is configured.'),
+    ),
+  ),
   outbox: Type.Object({
     waiting: Count('Events that wait for the broker.'),
     limit: Count('How many may wait.'),

@@ -1,6 +1,6 @@
 import { type ErrorCode, FacedError } from '../domain/errors.js';
 import { systemClock } from '../lib/clock.js';
-import type { CameraStats, OutboxStats, StageTimes, VisionEvents } from './ports.js';
+import type { BackendState, CameraStats, OutboxStats, StageTimes, VisionEvents } from './ports.js';
 import type { RecognitionStats } from './recognition.js';
 
 export interface HealthSources {
@@ -30,6 +30,7 @@ export class Health {
   readonly #sources: HealthSources;
   readonly #startedAt = systemClock.monotonic();
   readonly #cameras = new Map<string, CameraStats>();
+  #backend: BackendState | null = null;
   #beatAt = systemClock.monotonic();
   #visionRssBytes = 0;
   #stages: StageTimes = {};
@@ -61,6 +62,10 @@ export class Health {
     this.#visionProblem = reason;
   }
 
+  backend(state: BackendState): void {
+    this.#backend = state;
+  }
+
   /** Stage times since the beat before the last. */
   stages(): StageTimes {
     return this.#stages;
@@ -87,6 +92,9 @@ export class Health {
         reopened,
         problem,
       })),
+      ...(this.#backend === null
+        ? {}
+        : { backend: { using: this.#backend.using, precision: this.#backend.precision } }),
       outbox: waiting instanceof FacedError ? { waiting: 0, limit: 0, dropped: 0 } : waiting,
       rssBytes: ownRssBytes() + (visionIsThread ? 0 : this.#visionRssBytes),
     };
@@ -101,6 +109,8 @@ export class Health {
     for (const { camera, problem, problemCode } of this.#cameras.values())
       if (problem !== null) add(problemCode ?? 'source.failed', `${camera}: ${problem}`);
     if (this.#visionProblem !== null) add('vision.crashed', this.#visionProblem);
+    const away = this.#backend?.problem ?? null;
+    if (away !== null) add(away.code, away.message);
     const broker = brokerProblem();
     if (broker !== null) add('mqtt.connect-failed', broker);
     const promise = promiseProblem();

@@ -100,6 +100,16 @@ export interface StageTimes {
   readonly [stage: string]: { readonly totalMs: number; readonly count: number; readonly maxMs: number };
 }
 
+/** Which backend runs a model that another process could run. */
+export interface BackendState {
+  readonly model: string;
+  /** `tensorrt`, `opencv`: the engine process; `onnxruntime`: here. */
+  readonly using: string;
+  readonly precision: string;
+  /** Why the engine process is not used; null when it is. */
+  readonly problem: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
 export interface CameraStats extends SourceStats {
   readonly camera: string;
   /** Frames that were looked at, and of those the ones in which the motion gate let the detector sleep. */
@@ -138,6 +148,8 @@ export interface VisionEvents {
   sourcesEnded: Record<string, never>;
   /** A sign of life once a second from the loop itself, with what happened since the last one. */
   beat: { readonly cameras: readonly CameraStats[]; readonly stages: StageTimes; readonly rssBytes: number };
+  /** Said when an engine process is configured: at the start and on every change. */
+  backendChanged: BackendState;
   /** The worker ended unexpectedly and is being started again; tracks are gone. */
   restarted: { reason: string; count: number };
 }
