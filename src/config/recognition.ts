@@ -1,4 +1,4 @@
-import { decimal, pathOrNull, section, text, wholeNumber } from './setting.js';
+import { decimal, oneOf, pathOrNull, section, text, wholeNumber } from './setting.js';
 
 const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
 
