@@ -55,11 +55,11 @@ class VisionWorker {
     for (const name of [
       'sighted',
       'trackEnded',
-        'livenessChanged',
-        'cameraChanged',
-        'sourcesEnded',
-        'beat',
-        'backendChanged',
+      'livenessChanged',
+      'cameraChanged',
+      'sourcesEnded',
+      'beat',
+      'backendChanged',
     ] as const) {
       this.#events.on(name, (payload) => this.#emit(name, payload));
     }
