@@ -5,16 +5,23 @@
 import { setMaxListeners } from 'node:events';
 import { parentPort } from 'node:worker_threads';
 import { createSource } from './camera/index.js';
+import type { Embedding } from './domain/embedding.js';
 import { FacedError } from './domain/errors.js';
 import { decode } from './image/index.js';
 import { FOR_PICTURES, ModelStore, openModels } from './inference/index.js';
 import { TypedEvents } from './lib/events.js';
 import { createLogger, type Logger } from './lib/log.js';
 import { channelOf, serve } from './lib/rpc.js';
-import { ImageAnalyser } from './pipeline/analyse.js';
+import { decodeCrop, ImageAnalyser } from './pipeline/analyse.js';
 import { CameraLoop } from './pipeline/camera-loop.js';
 import { Flow } from './pipeline/flow.js';
-import type { AnalyseOptions, FrameSource, ImageAnalysis, VisionEvents } from './pipeline/ports.js';
+import type {
+  AnalyseOptions,
+  FaceEmbedder,
+  FrameSource,
+  ImageAnalysis,
+  VisionEvents,
+} from './pipeline/ports.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
 import { StageClock } from './pipeline/stage-clock.js';
 import { Turns } from './pipeline/turns.js';
@@ -38,6 +45,7 @@ class VisionWorker {
   #running: Promise<unknown> = Promise.resolve();
   #beat: NodeJS.Timeout | undefined;
   #analyser: ImageAnalyser | undefined;
+  #embedder: FaceEmbedder | undefined;
   #queueLimit = DEFAULT_ANALYSE_QUEUE;
   #waiting = 0;
 
@@ -88,6 +96,7 @@ class VisionWorker {
     // The same networks; pictures get more looks than frames.
     const forPictures = await openModels({ ...wanted, detector: FOR_PICTURES });
     const { embedder, liveness } = models;
+    this.#embedder = embedder;
     const parts = { detector: forPictures.detector, embedder };
     this.#analyser = new ImageAnalyser(liveness === null ? parts : { ...parts, liveness });
     for (const camera of options.cameras) {
@@ -104,6 +113,7 @@ class VisionWorker {
         stages: this.#stages,
         events: this.#events,
         onFailure: (error) => this.#sayFailure(error),
+        crops: options.crops ?? false,
         tracker: sameFaceLimits(models.recogniser.curve),
         flow: this.#flow,
         ...(camera.looks === undefined ? {} : { looks: camera.looks }),
@@ -146,6 +156,13 @@ class VisionWorker {
 
   judged(sightings: number): void {
     this.#flow.judged(sightings);
+  }
+
+  /** One run of the recogniser for all; the cards' own alignment is in the crops already. */
+  embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]> {
+    const embedder = this.#embedder;
+    if (embedder === undefined) throw new FacedError('busy', 'the models are still being loaded');
+    return this.#turns.take(() => embedder.embed(crops.map((jpeg) => ({ crop: decodeCrop(jpeg) }))));
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {
@@ -213,6 +230,7 @@ const server = serve(channel, {
   stop: () => worker.stop(),
   analyse: (request: { image: Uint8Array; options?: AnalyseOptions }) => worker.analyse(request),
   judged: (sightings: number) => worker.judged(sightings),
+  embedCrops: (crops: readonly Uint8Array[]) => worker.embedCrops(crops),
   snapshot: (camera: string) => worker.snapshot(camera),
 });
 const worker = new VisionWorker((name, payload) => server.emit(name, payload));

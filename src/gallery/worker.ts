@@ -1,7 +1,7 @@
 /** The store's thread: the only place that has the database open. One call at a time, in order, but for backup and verifyAudit. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { FacedError } from '../domain/errors.js';
-import { channelOf, type Methods, serve } from '../lib/rpc.js';
+import { type CallContext, channelOf, type Methods, serve } from '../lib/rpc.js';
 import type { StoreWorkerOptions } from './client.js';
 import { LocalStore } from './local-store.js';
 import { galleryError } from './sqlite-errors.js';
@@ -15,9 +15,9 @@ function translated(methods: Methods): Methods {
   return Object.fromEntries(
     Object.entries(methods).map(([name, method]) => [
       name,
-      async (argument: never) => {
+      async (argument: never, context: CallContext) => {
         try {
-          return await method(argument);
+          return await method(argument, context);
         } catch (thrown) {
           throw galleryError(thrown, options.directory);
         }

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import { TypedEvents } from '../lib/events.js';
 import type { Logger } from '../lib/log.js';
@@ -131,6 +132,12 @@ class SupervisedVision implements Vision {
   judged(sightings: number): void {
     // A worker that has ended waits for nothing.
     this.#running?.caller.call('judged', sightings).catch(() => undefined);
+  }
+
+  async embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]> {
+    const running = this.#running;
+    if (running?.ready !== true) throw new FacedError('busy', 'the vision worker is not ready');
+    return running.caller.call('embedCrops', crops);
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {

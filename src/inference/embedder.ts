@@ -34,7 +34,7 @@ export class CardFaceEmbedder implements FaceEmbedder {
     this.#window = centralWindow(parts.card);
   }
 
-  async embed(faces: readonly AlignedFace[]): Promise<(Embedding | null)[]> {
+  async embed(faces: readonly Pick<AlignedFace, 'crop'>[]): Promise<(Embedding | null)[]> {
     const { output } = this.#card;
     if (output.form !== 'embedding') throw new FacedError('internal', `${this.model} is not a recogniser`);
     const sums = faces.map(() => new Float32Array(output.size));
@@ -51,7 +51,7 @@ export class CardFaceEmbedder implements FaceEmbedder {
     return sums.map((vector) => (normalise(vector) ? { space: this.space, vector } : null));
   }
 
-  #feed({ face, mirror }: { face: AlignedFace; mirror: boolean }, place: number): void {
+  #feed({ face, mirror }: { face: Pick<AlignedFace, 'crop'>; mirror: boolean }, place: number): void {
     const crop: Image = { width: ALIGNED_SIZE, height: ALIGNED_SIZE, format: 'bgr24', data: face.crop };
     fillTensor(crop, this.#runner.input, this.#card.input, {
       offset: place * this.#runner.stride,

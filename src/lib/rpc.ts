@@ -34,27 +34,51 @@ export interface WireError {
 type Wire =
   | { readonly kind: 'call'; readonly id: number; readonly method: string; readonly argument: unknown }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'progress'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failure'; readonly id: number; readonly error: WireError }
   | { readonly kind: 'event'; readonly name: string; readonly payload: unknown };
 
+/** What a method that takes long has of its caller. */
+export interface CallContext {
+  /** To the caller's `onProgress`, before the answer. */
+  progress(value: unknown): void;
+  /** Aborted when the caller is gone. */
+  readonly signal: AbortSignal;
+}
+
 /** A method takes one argument and answers one value; both must survive a structured clone. */
-export type Methods = { readonly [name: string]: (argument: never) => unknown };
+export type Methods = { readonly [name: string]: (argument: never, context: CallContext) => unknown };
 
 /** Serve `methods` on a channel until it closes. Calls are started in order and may overlap when they are asynchronous. */
-export function serve(channel: Channel, methods: Methods): { emit(name: string, payload: unknown): void } {
+export function serve(
+  channel: Channel,
+  methods: Methods,
+  gone: AbortSignal = NEVER,
+): { emit(name: string, payload: unknown): void } {
   channel.onMessage(async (message) => {
     const wire = message as Wire;
     if (wire.kind !== 'call') return;
     try {
       const method = Object.hasOwn(methods, wire.method) ? methods[wire.method] : undefined;
       if (method === undefined) throw new Error(`no method ${wire.method}`);
-      const value = await method(wire.argument as never);
+      const value = await method(wire.argument as never, {
+        progress: (step) => channel.post({ kind: 'progress', id: wire.id, value: step } satisfies Wire),
+        signal: gone,
+      });
       channel.post({ kind: 'answer', id: wire.id, value } satisfies Wire);
     } catch (thrown) {
       channel.post({ kind: 'failure', id: wire.id, error: toWire(thrown) } satisfies Wire);
     }
   });
   return { emit: (name, payload) => channel.post({ kind: 'event', name, payload } satisfies Wire) };
+}
+
+const NEVER = new AbortController().signal;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  readonly onProgress: ((value: unknown) => void) | undefined;
 }
 
 export interface CallerOptions {
@@ -67,7 +91,7 @@ export interface CallerOptions {
 export class Caller {
   #next = 1;
   #closed: Error | undefined;
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #waiting = new Map<number, Waiting>();
   readonly #channel: Channel;
 
   constructor(channel: Channel, options: CallerOptions) {
@@ -75,6 +99,7 @@ export class Caller {
     channel.onMessage((message) => {
       const wire = message as Wire;
       if (wire.kind === 'event') options.onEvent?.(wire.name, wire.payload);
+      if (wire.kind === 'progress') this.#waiting.get(wire.id)?.onProgress?.(wire.value);
       if (wire.kind !== 'answer' && wire.kind !== 'failure') return;
       const waiting = this.#waiting.get(wire.id);
       this.#waiting.delete(wire.id);
@@ -88,13 +113,21 @@ export class Caller {
     return this.#waiting.size;
   }
 
-  call<Result>(method: string, argument?: unknown, transfer?: Transferable[]): Promise<Result> {
+  call<Result>(
+    method: string,
+    argument?: unknown,
+    options: { transfer?: Transferable[]; onProgress?: (value: unknown) => void } = {},
+  ): Promise<Result> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const id = this.#next++;
     return new Promise<Result>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#waiting.set(id, {
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        onProgress: options.onProgress,
+      });
       try {
-        this.#channel.post({ kind: 'call', id, method, argument } satisfies Wire, transfer);
+        this.#channel.post({ kind: 'call', id, method, argument } satisfies Wire, options.transfer);
       } catch (error) {
         this.#waiting.delete(id);
         reject(error instanceof Error ? error : new Error(String(error)));

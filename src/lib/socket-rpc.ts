@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdirSync, openSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
@@ -29,9 +30,15 @@ export async function serveOnSocket(path: string, methods: Methods): Promise<Con
   const open = new Set<Socket>();
   const server: Server = createServer((socket) => {
     open.add(socket);
-    socket.on('close', () => open.delete(socket));
+    const gone = new AbortController();
+    // Each call that is under way may listen.
+    setMaxListeners(0, gone.signal);
+    socket.on('close', () => {
+      open.delete(socket);
+      gone.abort();
+    });
     socket.on('error', () => socket.destroy());
-    serve(framed(socket), methods);
+    serve(framed(socket), methods, gone.signal);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -50,7 +57,7 @@ export async function serveOnSocket(path: string, methods: Methods): Promise<Con
 }
 
 export interface SocketCaller {
-  call<Result>(method: string, argument?: unknown): Promise<Result>;
+  call<Result>(method: string, argument?: unknown, onProgress?: (value: unknown) => void): Promise<Result>;
   close(): void;
 }
 
@@ -67,7 +74,11 @@ export async function callSocket(path: string, options: CallerOptions): Promise<
     caller.fail(options.reviveError({ code: 'rpc.closed', message: 'the daemon closed the connection' }));
   socket.on('error', () => socket.destroy());
   socket.on('close', gone);
-  return { call: (method, argument) => caller.call(method, argument), close: () => socket.destroy() };
+  return {
+    call: (method, argument, onProgress) =>
+      caller.call(method, argument, onProgress === undefined ? {} : { onProgress }),
+    close: () => socket.destroy(),
+  };
 }
 
 function framed(socket: Socket): Channel {

@@ -44,6 +44,8 @@ export interface CameraLoopParts {
   /** The work on one frame failed. Said each time; whoever listens says it once. */
   readonly onFailure: (error: FacedError) => void;
   readonly tracker?: Partial<TrackerOptions>;
+  /** Sightings carry their aligned crop. */
+  readonly crops?: boolean;
   /** Holds up a source that can wait until what it showed is judged; without it nothing does. */
   readonly flow?: Flow;
   readonly looks?: ShotPlanOptions;

@@ -59,7 +59,7 @@ export interface FaceEmbedder {
   readonly model: string;
   readonly space: EmbeddingSpace;
   /** One embedding for each face, in order; several faces may share a run. Null where the network's answer has no direction. */
-  embed(faces: readonly AlignedFace[]): Promise<(Embedding | null)[]>;
+  embed(faces: readonly Pick<AlignedFace, 'crop'>[]): Promise<(Embedding | null)[]>;
 }
 
 export interface LivenessScorer {
@@ -91,6 +91,8 @@ export interface Sighting {
   readonly mediaMs?: number;
   /** True for a picture that has nothing to do with the ones before it (`Frame.still`): it is decided by itself. */
   readonly still?: boolean;
+  /** The aligned crop as JPEG; only when strangers are kept ({@link VisionOptions.crops}) and there is an embedding. */
+  readonly crop?: Uint8Array;
   /** Tracks of this camera that were seen in one frame with this one: other people, however alike. */
   readonly alongside?: readonly string[];
 }
@@ -161,6 +163,8 @@ export interface AnalysedFace {
   readonly embedding: Embedding | null;
   readonly poor: PoorReason | null;
   readonly liveness: number | null;
+  /** The aligned crop as JPEG, when it was asked for and the face is good enough. */
+  readonly crop?: Uint8Array;
 }
 
 export interface ImageAnalysis {
@@ -174,6 +178,8 @@ export interface AnalyseOptions {
   readonly embedPoor?: boolean;
   /** Only the main face, large and near the middle, is embedded (evaluation, where a picture is of one person). */
   readonly largestOnly?: boolean;
+  /** Answer the aligned crops too: what is kept of a sample when pictures are kept. */
+  readonly crops?: boolean;
 }
 
 /** The vision worker as the rest sees it: a thread or a child process, the same either way. */
@@ -188,6 +194,8 @@ export interface Vision {
   analyse(image: Uint8Array, options?: AnalyseOptions): Promise<ImageAnalysis>;
   /** So many sightings more are judged, or given up: a folder or a clip goes on then (`VisionOptions.awaitJudgement`). */
   judged(sightings: number): void;
+  /** Embeddings of aligned crops (JPEG, 112x112) that were kept, by the recogniser in use. Rejects with `image.unreadable` for anything else. */
+  embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]>;
   /** The camera's newest frame as JPEG; null when it has none. */
   snapshot(camera: string): Promise<Uint8Array | null>;
 }

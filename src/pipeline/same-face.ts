@@ -21,7 +21,7 @@ export function sameFaceLimits(curve: FalseMatchCurve | undefined): SameFaceLimi
 }
 
 /** The measured point whose rate is nearest, in orders of magnitude. */
-function thresholdAt({ points }: FalseMatchCurve, fmr: number): number {
+export function thresholdAt({ points }: FalseMatchCurve, fmr: number): number {
   const off = (one: { fmr: number }): number => Math.abs(Math.log10(Math.max(one.fmr, 1e-12) / fmr));
   return points.reduce((best, one) => (off(one) < off(best) ? one : best), points[0] ?? { fmr, threshold: 1 })
     .threshold;

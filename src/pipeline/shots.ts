@@ -2,7 +2,7 @@ import type { Embedding } from '../domain/embedding.js';
 import type { Face, FaceQuality, PoorReason } from '../domain/face.js';
 import type { Frame, Image, Instant } from '../domain/frame.js';
 import { DEFAULT_LIMITS, poorReason, type QualityLimits } from '../vision/quality.js';
-import { alignFace } from './analyse.js';
+import { alignFace, encodeCrop } from './analyse.js';
 import { DEFAULT_SHOT_PLAN, type Shot, ShotBuffers, ShotPlan, type ShotPlanOptions } from './best-shot.js';
 import type { FaceEmbedder, LivenessScorer, Sighting } from './ports.js';
 import type { StageClock } from './stage-clock.js';
@@ -17,6 +17,8 @@ export interface ShotsParts {
   /** Told of each shot of which the recogniser could make nothing. */
   readonly onUnusable?: () => void;
   readonly plan?: ShotPlanOptions;
+  /** Sightings carry their aligned crop. */
+  readonly crops?: boolean;
 }
 
 /** Buffers kept for later, at most: 75 KB each. */
@@ -145,6 +147,7 @@ export class Shots {
       liveness: shot.liveness,
       final,
       ...(shot.mediaMs === undefined ? {} : { mediaMs: shot.mediaMs }),
+      ...(this.#parts.crops ? { crop: encodeCrop(shot.crop) } : {}),
     };
   }
 

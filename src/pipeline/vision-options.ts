@@ -19,6 +19,8 @@ export interface VisionOptions {
   /** Embed each crop and its mirror image: twice the time, steadier answers. Default true. */
   readonly flip?: boolean;
   readonly cameras: readonly CameraSettings[];
+  /** Sightings carry their aligned crop: strangers are kept for a while. Default false. */
+  readonly crops?: boolean;
   /** Pictures that may wait for {@link Vision.analyse}; more are refused with `busy`. Default 8. */
   readonly analyseQueue?: number;
   /** Somebody calls {@link Vision.judged} for each sighting, and folders and clips wait for it. Default false: nobody waits. */
