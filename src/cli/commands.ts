@@ -29,7 +29,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'people',
-      synopsis: 'list | rename WHO NAME | remove WHO… | export [WHO…] --out FILE | import FILE',
+      synopsis: 'list | rename WHO NAME | remove WHO… | export [WHO…] --out FILE | import FILE or DIR',
       summary: 'who is in the gallery; WHO is an id or a name',
     },
     async () => (await import('./people.js')).run,
@@ -53,7 +53,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'embed',
-      synopsis: 'DIR --out F.npy [--batch 16] [--workers N]',
+      synopsis: 'DIR --out F.npy [--batch 16] [--workers N] [--devices cpu,cuda:0,…]',
       summary: 'embeddings of a large set of pictures, as a NumPy array',
     },
     async () => (await import('./embed.js')).run,

@@ -1,123 +1,104 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { modelsDir } from '../inference/index.js';
+import { FacedError } from '../domain/errors.js';
+import { deviceName } from '../inference/device.js';
+import { hashFile } from '../inference/hash.js';
+import { type ModelChoice, ModelStore } from '../inference/index.js';
+import { embedAll } from '../model-tools/bulk/embed-all.js';
+import { NpyFile } from '../model-tools/bulk/npy-file.js';
 import { pictureFiles } from '../model-tools/faces.js';
-import { writeOutput } from '../model-tools/variant.js';
+import { BULK_OPTIONS, bulkOptions } from './bulk-options.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
-
-interface Answer {
-  readonly found: readonly { at: number; vector: Float32Array }[];
-  readonly failed: readonly { at: number; code: string }[];
-}
+import { COMMON_OPTIONS, settings } from './settings.js';
 
 /**
- * `faced embed DIR --out F.npy [--batch 16] [--workers N]`: the largest face of every picture as a row of a float32
- * array, in the order of the paths; `F.json` beside it names the rows. Each worker decodes, detects, aligns and embeds.
+ * `faced embed DIR --out F.npy [--batch 16] [--workers N] [--devices cpu,cuda:0,…]`: the main face of every picture as a
+ * row of a float32 array, in the order of the paths; `F.json` beside it names the rows. Goes on where it was interrupted.
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, {
+    ...COMMON_OPTIONS,
+    ...BULK_OPTIONS,
     out: { type: 'string' },
-    batch: { type: 'string', default: '16' },
-    workers: { type: 'string', default: '1' },
   });
   const [dir] = positionals;
-  const [batch, workers] = [Number(values.batch), Number(values.workers)];
   if (dir === undefined || positionals.length > 1) throw usage('embed takes one folder');
-  if (values.out === undefined || !values.out.endsWith('.npy')) throw usage('embed needs --out F.npy');
-  if (!(batch >= 1 && batch <= 256 && workers >= 1 && workers <= 64))
-    throw usage('--batch is 1 to 256 and --workers 1 to 64');
+  const { out } = values;
+  if (out === undefined || !out.endsWith('.npy')) throw usage('embed needs --out F.npy');
+  const { batch, workers, devices } = await bulkOptions(values);
+  const { config, modelsDir } = settings(io, values);
+  const models = config.models;
   const files = await pictureFiles(dir);
-  const rows: (Float32Array | undefined)[] = new Array(files.length);
-  const failed: { path: string; code: string }[] = [];
+  const store = new ModelStore({ dir: modelsDir, logger: io.log });
+  const { card } = await store.card(models.recogniser);
+  if (card.output.form !== 'embedding')
+    throw new FacedError('model.mismatch', `${card.id} is no recogniser`, { fix: 'set models.recogniser' });
+  const dimensions = card.output.size;
+  const key = await workKey({ dir, files, batch, store, models });
+  const array = await NpyFile.open(out, { key, dimensions });
+  const firstBatch = array.batches;
+  const resumed = array.codes.length;
+  if (resumed > 0) io.log.info({ pictures: resumed }, 'an interrupted run is continued');
   const bar = io.progress('pictures', files.length);
+  bar.advance(resumed);
   const started = performance.now();
-  let next = 0;
-  const work = async (): Promise<void> => {
-    const worker = new Worker(new URL('./embed-worker.js', import.meta.url), {
-      workerData: { modelsDir: modelsDir(io.env) },
-    });
-    try {
-      while (next < files.length) {
-        io.signal.throwIfAborted();
-        const first = next;
-        next += batch;
-        const part = files.slice(first, first + batch);
-        const answer = await ask(worker, { first, files: part });
-        for (const { at, vector } of answer.found) rows[at] = vector;
-        for (const { at, code } of answer.failed) failed.push({ path: relative(dir, files[at] ?? ''), code });
-        bar.advance(part.length);
-      }
-    } finally {
-      await worker.terminate();
-    }
-  };
-  await Promise.all(Array.from({ length: workers }, work));
-  bar.stop();
-  const seconds = (performance.now() - started) / 1000;
-  const kept = [...rows.entries()].flatMap(([at, vector]) => (vector === undefined ? [] : [{ at, vector }]));
-  const dimensions = kept[0]?.vector.length ?? 0;
-  await writeOutput(
-    values.out,
-    npy(
-      kept.map(({ vector }) => vector),
-      dimensions,
-    ),
-  );
-  const paths = kept.map(({ at }) => relative(dir, files[at] ?? ''));
-  await writeOutput(
-    values.out.replace(/\.npy$/, '.json'),
-    `${JSON.stringify({ rows: paths, failed }, null, 2)}\n`,
-  );
-  const summary = {
-    out: values.out,
-    pictures: files.length,
-    rows: kept.length,
-    dimensions,
-    failed: failed.length,
-    workers,
-    batch,
-    seconds,
-    picturesPerSecond: files.length / Math.max(seconds, 1e-9),
-  };
-  io.print(
-    summary,
-    `${kept.length} of ${files.length} pictures in ${seconds.toFixed(1)} s (${summary.picturesPerSecond.toFixed(1)} a second)`,
-  );
-  return 0;
+  try {
+    const load = await embedAll(
+      { files, batch, workers, devices, modelsDir, models, rule: 'main', firstBatch, signal: io.signal },
+      async (_batch, outcomes) => {
+        await array.append(outcomes);
+        bar.advance(outcomes.length);
+      },
+    );
+    const seconds = (performance.now() - started) / 1000;
+    const paths = files.map((file) => relative(dir, file).replaceAll('\\', '/'));
+    const failed = array.codes.flatMap((code, at) =>
+      code === null ? [] : [{ path: paths[at] ?? '', code }],
+    );
+    const rows = paths.filter((_, at) => array.codes[at] === null);
+    await array.finish({ space: card.space ?? card.id, dimensions, rows, failed });
+    const picturesPerSecond = (files.length - resumed) / Math.max(seconds, 1e-9);
+    io.print(
+      {
+        out,
+        pictures: files.length,
+        rows: rows.length,
+        dimensions,
+        failed: failed.length,
+        resumed,
+        workers,
+        devices: devices.map(deviceName),
+        batch,
+        seconds,
+        picturesPerSecond,
+        load,
+      },
+      `${rows.length} of ${files.length} pictures in ${seconds.toFixed(1)} s (${picturesPerSecond.toFixed(1)} a second)`,
+    );
+    return 0;
+  } finally {
+    bar.stop();
+    await array.close();
+  }
 }
 
-function ask(worker: Worker, task: object): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const done = (): void => {
-      worker.off('message', settle);
-      worker.off('error', fail);
-      worker.off('exit', gone);
-    };
-    const settle = (answer: Answer): void => {
-      done();
-      resolve(answer);
-    };
-    const fail = (error: unknown): void => {
-      done();
-      reject(error);
-    };
-    const gone = (code: number): void => fail(new Error(`the worker ended with code ${code}`));
-    worker.once('message', settle).once('error', fail).once('exit', gone);
-    worker.postMessage(task);
-  });
-}
-
-/** NumPy's format, version 1.0: a header padded to 64 bytes, then the rows. */
-export function npy(rows: readonly Float32Array[], dimensions: number): Uint8Array {
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows.length}, ${dimensions}), }`;
-  const length = Math.ceil((10 + text.length + 1) / 64) * 64 - 10;
-  const header = Buffer.alloc(10 + length, 0x20);
-  header.write('\x93NUMPY\x01\x00', 0, 'latin1');
-  header.writeUInt16LE(length, 8);
-  header.write(text, 10, 'latin1');
-  header[9 + length] = 0x0a;
-  return Buffer.concat([
-    header,
-    ...rows.map((row) => Buffer.from(row.buffer, row.byteOffset, row.byteLength)),
-  ]);
+/** What the rows depend on: networks, pictures and how they are put together. */
+async function workKey(work: {
+  dir: string;
+  files: readonly string[];
+  batch: number;
+  store: ModelStore;
+  models: Partial<ModelChoice>;
+}): Promise<string> {
+  const { dir, files, batch, store, models } = work;
+  const hash = createHash('sha256').update(JSON.stringify({ batch }));
+  const used = new Set([models.detector, models.landmarks, models.recogniser]);
+  for (const { card, path, variant } of await store.list())
+    if (used.has(card.id)) hash.update(`${card.id} ${(await hashFile(variant ?? path)).sha256}\n`);
+  for (const file of files) {
+    const { size, mtimeMs } = await stat(file);
+    hash.update(`${relative(dir, file)} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest('hex');
 }

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { FacedError } from '../domain/errors.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import type { PersonExport } from '../pipeline/ports.js';
+import { BULK_OPTIONS } from './bulk-options.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
 import { withHouse } from './house.js';
 import { COMMON_OPTIONS } from './settings.js';
@@ -63,9 +64,11 @@ const ACTIONS: Readonly<Record<string, (argv: readonly string[], io: CommandIo) 
     return 0;
   },
   import: async (argv, io) => {
-    const { values, positionals } = parse(argv, COMMON_OPTIONS);
+    const { values, positionals } = parse(argv, { ...COMMON_OPTIONS, ...BULK_OPTIONS });
     const [path] = positionals;
-    if (path === undefined || positionals.length !== 1) throw usage('people import takes one FILE');
+    if (path === undefined || positionals.length !== 1) throw usage('people import takes one FILE or folder');
+    const info = await stat(path).catch(() => null);
+    if (info?.isDirectory()) return (await import('./people-folder.js')).importFolder(path, values, io);
     const people = fromFile(await readImport(path));
     const added = await withHouse(io, values, (house) => house.importPeople({ people, actor: 'cli' }));
     io.print(added, `${added.people} people and ${added.samples} samples added`);

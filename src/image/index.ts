@@ -4,6 +4,7 @@ import { native } from './native.js';
 
 export { Capture, type CapturedFrame, type CaptureOptions, type WaitOptions } from './capture.js';
 export { type DecodeLimits, decode } from './decode.js';
+export { readPicture } from './picture-file.js';
 export { VideoWriter, type VideoWriterOptions } from './writer.js';
 
 /** An image over memory that the caller owns, so that it can be used again for the next frame. */

@@ -46,28 +46,41 @@ export interface OpenModelsOptions {
   readonly signal?: AbortSignal;
 }
 
+type Opening = Omit<OpenModelsOptions, 'embedder' | 'detector'>;
+
 /** Loads what is chosen and puts it together. Throws `model.*` errors; an aborted signal ends it between two models. */
 export async function openModels(options: OpenModelsOptions): Promise<FaceModels> {
-  const { store, signal } = options;
-  const choice = { ...DEFAULT_MODELS, ...options.models };
-  const open = async (id: string, role: Role) => {
-    signal?.throwIfAborted();
-    const { card } = await store.card(id);
-    if (card.role !== role) throw wrongRole(card, role);
-    return { card, runner: await store.runner(id) };
-  };
-  const detector = await open(choice.detector, 'detector');
-  const points =
-    detector.card.output.form === 'yunet' ? null : new PointFinder(await open(choice.landmarks, 'landmarks'));
-  const recogniser = await open(choice.recogniser, 'recogniser');
-  const liveness =
-    choice.liveness === null ? null : new CardLivenessScorer(await open(choice.liveness, 'liveness'));
+  const { liveness } = { ...DEFAULT_MODELS, ...options.models };
+  const detector = await openDetector(options);
+  const recogniser = await openModel(options, 'recogniser');
   return {
-    detector: new CardFaceDetector({ ...detector, points }, options.detector),
+    detector,
     embedder: new CardFaceEmbedder(recogniser, options.embedder),
-    liveness,
+    liveness: liveness === null ? null : new CardLivenessScorer(await openModel(options, 'liveness')),
     recogniser: recogniser.card,
   };
+}
+
+/** The detector alone, with the landmarks where it needs them. */
+export async function openDetector(options: OpenModelsOptions): Promise<FaceDetector> {
+  const detector = await openModel(options, 'detector');
+  const points =
+    detector.card.output.form === 'yunet' ? null : new PointFinder(await openModel(options, 'landmarks'));
+  return new CardFaceDetector({ ...detector, points }, options.detector);
+}
+
+/** The recogniser alone. */
+export async function openEmbedder(options: OpenModelsOptions): Promise<FaceEmbedder> {
+  return new CardFaceEmbedder(await openModel(options, 'recogniser'), options.embedder);
+}
+
+async function openModel({ store, models, signal }: Opening, role: Role) {
+  const id = { ...DEFAULT_MODELS, ...models }[role];
+  if (id === null) throw new FacedError('internal', `no ${role} model is chosen`);
+  signal?.throwIfAborted();
+  const { card } = await store.card(id);
+  if (card.role !== role) throw wrongRole(card, role);
+  return { card, runner: await store.runner(id) };
 }
 
 function wrongRole(card: ModelCard, wanted: Role): FacedError {

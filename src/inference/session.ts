@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { FacedError } from '../domain/errors.js';
 import type { ModelCard, ModelOutput } from './card.js';
+import { type Device, deviceName, executionProvider } from './device.js';
 
 /** Pictures that share a run when the model allows it: more gains nothing at these sizes and costs memory. */
 const MAX_BATCH = 8;
@@ -22,6 +23,10 @@ export interface RunnerOptions {
   readonly graphLevel?: 'disabled' | 'basic' | 'extended' | 'all';
   /** The file was already optimised for this processor: nothing more is done to it. */
   readonly optimised?: boolean;
+  /** Where it runs; the processor when left out. */
+  readonly device?: Device;
+  /** Pictures that may share a run; 8 when left out, which suits a camera. */
+  readonly maxBatch?: number;
 }
 
 type Metadata = InferenceSession['inputMetadata'][number];
@@ -37,20 +42,21 @@ export class OrtRunner implements ModelRunner {
   /** Runs share the tensors, so one waits for the other. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(session: InferenceSession, card: ModelCard) {
+  private constructor(session: InferenceSession, card: ModelCard, maxBatch: number) {
     this.#session = session;
     this.#card = card;
-    this.maxBatch = typeof shapeOf(inputOf(session, card))[0] === 'number' ? 1 : MAX_BATCH;
+    this.maxBatch = typeof shapeOf(inputOf(session, card))[0] === 'number' ? 1 : maxBatch;
     this.stride = product(card.input.shape);
     this.input = new Float32Array(this.stride * this.maxBatch);
   }
 
   /** Loads the file and checks inputs and outputs against the card: throws `model.mismatch` with both values said. */
   static async open(path: string, card: ModelCard, options: RunnerOptions = {}): Promise<OrtRunner> {
+    const { device = { kind: 'cpu' }, maxBatch = MAX_BATCH } = options;
     let session: InferenceSession;
     try {
       session = await InferenceSession.create(path, {
-        executionProviders: ['cpu'],
+        executionProviders: [executionProvider(device)],
         intraOpNumThreads: 1,
         interOpNumThreads: 1,
         executionMode: 'sequential',
@@ -62,13 +68,14 @@ export class OrtRunner implements ModelRunner {
         logSeverityLevel: 3,
       });
     } catch (cause) {
+      if (device.kind !== 'cpu') throw deviceFailed(device, cause);
       throw new FacedError('model.mismatch', `${path} cannot be loaded as ${card.id}: ${messageOf(cause)}`, {
         fix: 'The file is cut off, damaged, or not ONNX; fetch or export it again.',
         cause,
       });
     }
     const wrong = mismatches(session, card);
-    if (wrong.length === 0) return new OrtRunner(session, card);
+    if (wrong.length === 0) return new OrtRunner(session, card, maxBatch);
     await session.release();
     throw new FacedError(
       'model.mismatch',
@@ -211,6 +218,14 @@ function shapeOf(meta: Metadata): readonly (number | string)[] {
 
 function product(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
+}
+
+function deviceFailed(device: Device, cause: unknown): FacedError {
+  return new FacedError(
+    'model.run-failed',
+    `${deviceName(device)} cannot be used: ${messageOf(cause).split('\n')[0]}`,
+    { fix: 'name devices that this machine and this build of ONNX Runtime have; cpu always works', cause },
+  );
 }
 
 function messageOf(cause: unknown): string {

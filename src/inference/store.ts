@@ -5,7 +5,7 @@ import { type Logger, silentLogger } from '../lib/log.js';
 import type { BackendState } from '../pipeline/ports.js';
 import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
-import { type ModelRunner, OrtRunner } from './session.js';
+import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
 import { StandbyRunner } from './standby-runner.js';
 
 export type Target = 'x64' | 'arm64';
@@ -46,6 +46,8 @@ export interface ModelStoreOptions {
   };
   /** Where the shipped cards are, for tests. */
   readonly shippedCards?: string;
+  /** How models are run; as a camera needs it when left out. */
+  readonly runner?: Pick<RunnerOptions, 'device' | 'maxBatch'>;
 }
 
 /** The models of this machine: loaded on first use, checked against their cards, released on demand. */
@@ -121,7 +123,7 @@ export class ModelStore {
     const started = performance.now();
     const path = variant ?? placed.path;
     if (variant === null) await checkFile(placed);
-    const runner = await OrtRunner.open(path, placed.card);
+    const runner = await OrtRunner.open(path, placed.card, this.#options.runner);
     this.#log.debug(
       { model: placed.card.id, path, ms: Math.round(performance.now() - started) },
       'model loaded',

@@ -1,9 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import type { AlignedFace, Face } from '../domain/face.js';
 import type { Image } from '../domain/frame.js';
-import { decode } from '../image/index.js';
+import { decode, readPicture } from '../image/index.js';
 import type { ModelCard, Role } from '../inference/card.js';
 import { CardFaceDetector } from '../inference/detector.js';
 import { CardFaceEmbedder } from '../inference/embedder.js';
@@ -63,7 +63,7 @@ export class PictureReader {
   }
 
   async read(path: string): Promise<LookedAt> {
-    const image = decode(await readFile(path));
+    const image = decode(await readPicture(path));
     const faces = await this.#detector.detect(image);
     const [largest] = [...faces].sort((a, b) => area(b.box) - area(a.box));
     return { path, image, faces, largest: largest === undefined ? null : alignFace(image, largest) };
@@ -112,7 +112,7 @@ export async function pictureFiles(dir: string): Promise<string[]> {
   }
   const names = await readdir(dir, { recursive: true });
   return names
-    .filter((name) => /\.(jpe?g|png|webp|bmp|tiff?)$/i.test(name))
+    .filter((name) => /\.(jpe?g|png|webp|bmp|gif|tiff?|pgm|ppm)$/i.test(name))
     .sort()
     .map((name) => join(dir, name));
 }

@@ -38,10 +38,15 @@ export async function writeOutput(path: string, data: string | Uint8Array): Prom
   try {
     await writeFileAtomic(path, data);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FacedError('model.write-failed', `${path} could not be written: ${reason}`, {
-      fix: 'free space on the disk, or choose another place with --out',
-      cause,
-    });
+    throw writeFailed(path, cause);
   }
+}
+
+export function writeFailed(path: string, cause: unknown): FacedError {
+  if (cause instanceof FacedError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new FacedError('model.write-failed', `${path} could not be written: ${reason}`, {
+    fix: 'free space on the disk, or choose another place with --out',
+    cause,
+  });
 }

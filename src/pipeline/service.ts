@@ -2,15 +2,7 @@ import type { Decision } from '../domain/decision.js';
 import { type ErrorCode, FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
-import type {
-  AnalysedFace,
-  AuditRow,
-  AuditState,
-  ImageAnalysis,
-  PersonExport,
-  Store,
-  Vision,
-} from './ports.js';
+import type { AnalysedFace, AuditRow, AuditState, PersonExport, Store, Vision } from './ports.js';
 
 /** The answer for one picture that was to be learnt from. */
 export type EnrolledPicture =
@@ -84,7 +76,7 @@ export class FacedService {
     const { vision, store, judge } = this.#deps;
     let face: AnalysedFace;
     try {
-      face = subjectOf(await vision.analyse(request.image));
+      face = subjectOf((await vision.analyse(request.image)).faces);
     } catch (thrown) {
       const error = FacedError.from(thrown);
       if (!aboutThePicture(error)) throw error;
@@ -189,8 +181,8 @@ export class FacedService {
   }
 }
 
-/** The one face that a picture for enrolment is of. */
-function subjectOf({ faces }: ImageAnalysis): AnalysedFace {
+/** The one face that a picture for enrolment is of. Throws `enroll.no-face` or `enroll.several-faces`. */
+export function subjectOf<Look extends Pick<AnalysedFace, 'face' | 'poor'>>(faces: readonly Look[]): Look {
   const [first, ...others] = [...faces].sort((a, b) => area(b) - area(a));
   const second = others.find(({ poor }) => poor === null);
   if (first === undefined) {
@@ -206,7 +198,7 @@ function subjectOf({ faces }: ImageAnalysis): AnalysedFace {
   return first;
 }
 
-function area({ face }: AnalysedFace): number {
+function area({ face }: Pick<AnalysedFace, 'face'>): number {
   return face.box.width * face.box.height;
 }
 

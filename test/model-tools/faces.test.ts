@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { npy } from '../../src/cli/embed.js';
 import { FacedError } from '../../src/domain/errors.js';
 import { operatingPoints } from '../../src/model-tools/accuracy.js';
 import { evenly, pictureFiles } from '../../src/model-tools/faces.js';
@@ -48,13 +47,4 @@ test('what cannot be written leaves no half file', async (t) => {
   await assert.rejects(writeOutput(join(dir, 'none', 'm.onnx'), 'x'), code);
   // /dev/full answers "no space left on device" to every write; a file cannot be made beside it.
   await assert.rejects(writeOutput('/dev/full/m.onnx', 'x'), code);
-});
-
-test('an array is in the form that NumPy reads', () => {
-  const bytes = Buffer.from(npy([Float32Array.of(1, 2), Float32Array.of(3, 4)], 2));
-  assert.equal(bytes.toString('latin1', 1, 6), 'NUMPY');
-  const start = 10 + bytes.readUInt16LE(8);
-  assert.equal(start % 64, 0);
-  assert.match(bytes.toString('latin1', 10, start), /'shape': \(2, 2\)/);
-  assert.equal(bytes.readFloatLE(start + 12), 4);
 });
