@@ -93,6 +93,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   ),
   lazily(
     {
+      name: 'liveness',
+      synopsis: 'CLIP… [--mode off|passive|active|both]',
+      summary: 'whether the face of a film, or of a folder of frames, is alive',
+    },
+    async () => (await import('./liveness.js')).run,
+  ),
+  lazily(
+    {
       name: 'doctor',
       synopsis: '',
       summary: 'check this machine and this installation, with a mend for each fault',

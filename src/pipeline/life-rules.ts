@@ -26,8 +26,8 @@ export interface LifeLimits {
  */
 export const LIFE_LIMITS: LifeLimits = {
   withinMs: 3000,
-  turn: 0.17,
-  turnWithBlink: 0.13,
+  turn: 0.15,
+  turnWithBlink: 0.12,
   explained: 0.45,
   stretch: 1.15,
   flat: 0.09,

@@ -51,6 +51,8 @@ export class TrackLife {
   #verdict: LifeVerdict = { state: 'undecided', reason: 'collecting', score: 0 };
   #signs: LifeSigns | null = null;
   #signAt: number | null = null;
+  /** The signs that the verdict rests on. */
+  #shown: LifeSigns | null = null;
 
   constructor(options: TrackLifeOptions = {}) {
     this.#limits = { ...LIFE_LIMITS, ...options.limits };
@@ -69,6 +71,11 @@ export class TrackLife {
     const renewed = this.#judge();
     const { state, reason } = this.#verdict;
     return asked || renewed || state !== before.state || reason !== before.reason;
+  }
+
+  /** The track is over: what is undecided was not shown. */
+  finish(): void {
+    if (this.#verdict.state === 'undecided') this.#judge(Number.POSITIVE_INFINITY);
   }
 
   /** Somebody else may have come into this track. True when that changes what was said. */
@@ -91,8 +98,8 @@ export class TrackLife {
         state,
         reason,
         score,
-        blinks: this.#signs?.blinks.length ?? 0,
-        turn: Math.asin(Math.min(1, this.#signs?.turn ?? 0)) * DEGREES,
+        blinks: this.#shown?.blinks.length ?? 0,
+        turn: Math.asin(Math.min(1, this.#shown?.turn ?? 0)) * DEGREES,
         challenge: state === 'undecided' || state === 'not-shown' ? this.#challenge : null,
       },
     };
@@ -107,6 +114,7 @@ export class TrackLife {
     this.#challenge = null;
     this.#signs = null;
     this.#signAt = null;
+    this.#shown = null;
     this.#verdict = { state: 'undecided', reason: 'collecting', score: 0 };
   }
 
@@ -132,17 +140,16 @@ export class TrackLife {
   }
 
   /** True when somebody who is alive gave a further sign of it. */
-  #judge(): boolean {
+  #judge(elapsedMs = this.#elapsedMs()): boolean {
     const before = this.#verdict;
     // What a picture has shown is not taken back while it is in view.
     if (before.state === 'spoof') return false;
     const now = this.#lastMs;
-    const since = this.#challenge === null ? (this.#firstMs ?? now) : this.#askedMs;
     this.#signs = lifeSigns(this.#samples);
     const verdict = judgeLife(
       {
         signs: this.#signs,
-        elapsedMs: now - since,
+        elapsedMs,
         asked: this.#asked(),
         screen: this.#screen.length >= SCREEN_LOOKS && (middle(this.#screen) ?? 0) >= SCREEN_SCORE,
       },
@@ -150,8 +157,15 @@ export class TrackLife {
     );
     if (before.state === 'live' && verdict.state !== 'spoof') return this.#renew(now, verdict);
     this.#verdict = verdict;
+    this.#shown = this.#signs;
     if (verdict.state === 'live') this.#signAt = now;
     return false;
+  }
+
+  /** Of the time that a face has: it begins anew with what it is asked to do. */
+  #elapsedMs(): number {
+    const since = this.#challenge === null ? (this.#firstMs ?? this.#lastMs) : this.#askedMs;
+    return this.#lastMs - since;
   }
 
   /** Who is alive stays it while followed; each sign that comes later makes that newer. */

@@ -5,8 +5,11 @@ import { channels, type Image } from '../domain/frame.js';
 const SIDE = 64;
 /** Waves longer than this many pixels belong to faces, shorter ones to a screen's dots and to moiré. */
 const LONGEST = 12;
-/** A wave has to stand out of its neighbourhood by this much, in powers, to be no noise. */
-const STANDS_OUT = 60;
+/**
+ * How far a wave stands out of its neighbourhood, in powers, when it is a screen's: faces, in films and as prints, came to
+ * 100 in the worst single frame and below 60 in the middle one, simulated screens to 400 and more (docs/liveness.md).
+ */
+const STANDS_OUT = 150;
 
 /**
  * Whether a face shows the regular dots of a screen, or the moiré that they make with the camera's own: 1 and more where
