@@ -19,11 +19,13 @@ import {
  * `max`: Max(x, a·x), for slopes of at most 1;
  * `depthwise`: a·x + Relu((1 − a)·x), both products as depthwise 1x1 convolutions, which ONNX Runtime on x64 keeps in
  * its blocked layout and fuses with the Relu and the sum, for slopes of at most 1;
- * `sum`: x + Relu((a − 1)·x), one depthwise convolution and one sum, for slopes of at most 1.
+ * `sum`: x + Relu((a − 1)·x), one depthwise convolution and one sum, for slopes of at most 1;
+ * `convMax`: Max(x, a·x) with the product as a depthwise 1x1 convolution, for slopes of at most 1. In 8 bits the Max
+ * needs no arithmetic: of two stored numbers with the same steps the greater one is the answer.
  */
-export type PReluForm = 'max' | 'depthwise' | 'sum';
+export type PReluForm = 'max' | 'depthwise' | 'sum' | 'convMax';
 
-const FORMS = { max: maxForm, depthwise: depthwiseForm, sum: sumForm };
+const FORMS = { max: maxForm, depthwise: depthwiseForm, sum: sumForm, convMax: convMaxForm };
 
 /** Rewrites every PRelu that can be rewritten, in place; others stay. Returns how many were. */
 export function rewritePRelu(model: Model, form: PReluForm): number {
@@ -138,6 +140,15 @@ function sumForm(graph: Graph, node: Node, slopes: Float32Array): Node[] {
     depthwise1x1(graph, { input, output: rest, factors: slopes.map((slope) => slope - 1) }),
     makeNode('Relu', { inputs: [rest], outputs: [positive] }),
     makeNode('Add', { inputs: [input, positive], outputs: [output] }),
+  ];
+}
+
+function convMaxForm(graph: Graph, node: Node, slopes: Float32Array): Node[] {
+  const [input = '', output = ''] = [node.inputs[0], node.outputs[0]];
+  const scaled = freshName(graph, `${output}/scaled`);
+  return [
+    depthwise1x1(graph, { input, output: scaled, factors: slopes }),
+    makeNode('Max', { inputs: [input, scaled], outputs: [output] }),
   ];
 }
 

@@ -22,6 +22,7 @@ import { cosineDistance } from '../../src/model-tools/optimize.js';
 import { chooseByBudget, chooseByLayer, pruneChannels, rankChannels } from '../../src/model-tools/prune.js';
 import { quantizeDynamic } from '../../src/model-tools/quantize/dynamic.js';
 import { compare, type QuantizeOptions, quantizeModel } from '../../src/model-tools/quantize/index.js';
+import { findStem, widenStem } from '../../src/model-tools/quantize/stem.js';
 import { splitModel } from '../../src/model-tools/split.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { noise } from './nets.js';
@@ -78,12 +79,44 @@ function blockNet(dead = 0): Model {
   };
 }
 
+/** A convolution over a picture, and one after it. */
+function stemNet(stride: number, kernel: number, size = 16): Model {
+  const pad = (kernel - 1) / 2;
+  return {
+    irVersion: 7,
+    opsets: new Map([['', 13]]),
+    metadata: new Map(),
+    graph: {
+      name: 'stem',
+      inputs: [{ name: 'input', type: 'float32', dims: ['batch', 3, size, size] }],
+      outputs: [{ name: 'output', type: 'float32', dims: ['batch', 4, size / stride, size / stride] }],
+      initializers: new Map([
+        ['w', floatTensor([8, 3, kernel, kernel], noise(24 * kernel * kernel))],
+        ['b', floatTensor([8], noise(8, 2))],
+        ['w2', floatTensor([4, 8, 1, 1], noise(32, 3))],
+      ]),
+      nodes: [
+        makeNode('Conv', {
+          inputs: ['input', 'w', 'b'],
+          outputs: ['first'],
+          attributes: {
+            pads: { kind: 'ints', value: [pad, pad, pad, pad] },
+            strides: { kind: 'ints', value: [stride, stride] },
+          },
+        }),
+        makeNode('Conv', { inputs: ['first', 'w2'], outputs: ['output'] }),
+      ],
+    },
+  };
+}
+
 const inputs = Array.from({ length: 16 }, (_, index) => noise(192, 100 + index));
 const OPTIONS: QuantizeOptions = {
   inputs,
   method: 'mse',
   equalise: true,
-  prelu: 'sum',
+  prelu: 'convMax',
+  wideStem: true,
   weightMax: 127,
   block: 16,
   float: new Set(),
@@ -112,8 +145,7 @@ describe('8 bits', () => {
     test(`calibrated by ${method} answer like float, in a quarter of the bytes`, async () => {
       const { model } = await quantizeModel(blockNet(), { ...OPTIONS, method });
       const { mean } = await compare(blockNet(), model, inputs);
-      // Entropy clips a distribution without tails, such as this one, more than is good for it.
-      assert.ok(mean > (method === 'entropy' ? 0.8 : 0.99), `${mean}`);
+      assert.ok(mean > 0.99, `${mean}`);
       assert.ok(encodeModel(model).length < 0.45 * encodeModel(blockNet()).length);
       assert.ok(model.graph.nodes.some((node) => node.op === 'DequantizeLinear'));
     });
@@ -135,6 +167,31 @@ describe('8 bits', () => {
       assert.ok((await compare(blockNet(), model, pictures, image)).mean > 0.99);
     });
   }
+
+  for (const [stride, kernel] of [
+    [2, 3],
+    [1, 3],
+    [2, 5],
+  ] as const) {
+    test(`take four pixels as one before a ${kernel}x${kernel} convolution of stride ${stride}, and sum the same`, async () => {
+      const model = stemNet(stride, kernel);
+      const wide = cloneModel(model);
+      const stem = await findStem(wide);
+      assert.ok(stem);
+      widenStem(wide.graph, stem);
+      for (const batch of [1, 2]) {
+        const feeds = noiseFeeds(model.graph.inputs, { batch, scale: 1 });
+        const [a, b] = [await runModel(model, feeds), await runModel(wide, feeds)];
+        assert.ok(a.output && b.output);
+        assert.deepEqual(a.output.dims, b.output.dims);
+        assert.ok(cosineDistance(a.output, b.output) < 1e-9);
+      }
+    });
+  }
+
+  test('leave a picture alone whose rows do not divide by four', async () => {
+    assert.equal(await findStem(stemNet(2, 3, 10)), null);
+  });
 
   test('leave named layers in float', async () => {
     const { model } = await quantizeModel(blockNet(), { ...OPTIONS, float: new Set(['product']) });

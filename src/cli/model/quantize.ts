@@ -26,9 +26,12 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     image: { type: 'boolean', default: false },
     float: { type: 'string', multiple: true, default: [] },
     narrow: { type: 'boolean', default: false },
+    target: { type: 'string', default: process.arch },
   });
   const { out, dynamic } = values;
   const method = METHODS.find((one) => one === values.method);
+  const target = targetOf(values.target);
+  if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
   if (out === undefined || !out.endsWith('.onnx')) throw usage('quantize needs --out O.onnx');
   if (method === undefined) throw usage(`--method is one of ${METHODS.join(', ')}`);
   if (dynamic && values.static) throw usage('--static and --dynamic exclude each other');
@@ -65,7 +68,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     inputs,
     method,
     equalise: true,
-    prelu: 'sum',
+    prelu: 'convMax',
+    wideStem: target === 'x64',
     weightMax: values.narrow ? 63 : 127,
     block: 16,
     float: new Set(values.float),

@@ -9,6 +9,7 @@ import { pointwiseToGemm } from './gemm.js';
 import { type ImageForm, prepareImageInput, readImage, toBytes } from './image-input.js';
 import { type CalibrationMethod, observe, type Range, visitActivations } from './observe.js';
 import { insertQdq, quantisedValues } from './qdq.js';
+import { findStem } from './stem.js';
 
 export interface QuantizeOptions {
   /** Inputs as the model is shown them at run time, one picture each. */
@@ -16,6 +17,8 @@ export interface QuantizeOptions {
   readonly method: CalibrationMethod;
   readonly equalise: boolean;
   readonly prelu: PReluForm;
+  /** Four pixels of the picture as one of 12 channels: for x64, whose kernels cannot take three channels. */
+  readonly wideStem: boolean;
   readonly weightMax: 127 | 63;
   /** Dead channels leave in blocks of this many. */
   readonly block: number;
@@ -47,7 +50,9 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
   const ranges = new Map<string, Range>();
   for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
   if (options.image !== null) ranges.set(...prepareImageInput(model, options.image));
+  const stem = options.wideStem ? await findStem(model) : null;
   insertQdq(model, {
+    stem,
     float: options.float,
     weightMax: options.weightMax,
     range: (name) => ranges.get(name) ?? { low: -1, high: 1 },

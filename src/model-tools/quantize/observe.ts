@@ -14,6 +14,8 @@ const BINS = 2048;
 /** Share of the values that the percentile method keeps. */
 const KEPT = 0.9999;
 const LEVELS = 255;
+/** The entropy method clips nowhere before this many bins, which have a level each. */
+const LEAST_BINS = 128;
 
 /** A histogram of one value over all calibration pictures. */
 export class Histogram {
@@ -100,39 +102,48 @@ export class Histogram {
     return clipped + (inside * step * step) / 12;
   }
 
-  /** The symmetric clip whose 8-bit form loses the least information (Kullback-Leibler; Migacz 2017), kept one-sided for ReLU. */
+  /**
+   * The clip whose 8-bit form loses the least information (Kullback-Leibler; Migacz 2017), found on magnitudes: a side
+   * that ends before the clip keeps its end. What is exactly zero is left out, as it needs no steps and would, behind
+   * a Relu, outweigh all the rest.
+   */
   #entropy(): Range {
-    const limit = Math.max(-this.low, this.high);
-    const magnitudes = new Float64Array(BINS);
     const width = (this.high - this.low) / BINS;
+    const limit = Math.max(-this.low, this.high);
+    // Bins as wide as those of the histogram: with finer ones every second would be empty.
+    const magnitudes = new Float64Array(Math.max(LEAST_BINS, Math.ceil(limit / width)));
     this.#counts.forEach((count, bin) => {
-      const at = Math.min(BINS - 1, Math.floor((Math.abs(this.low + (bin + 0.5) * width) / limit) * BINS));
+      const at = Math.min(magnitudes.length - 1, Math.floor(Math.abs(this.low / width + bin + 0.5)));
       magnitudes[at] = (magnitudes[at] ?? 0) + count;
     });
-    let best = { bins: BINS, loss: Number.POSITIVE_INFINITY };
-    for (let bins = 128; bins <= BINS; bins += 32) {
-      const loss = divergence(magnitudes, bins);
-      if (loss < best.loss) best = { bins, loss };
+    magnitudes[0] = magnitudes[1] ?? 0;
+    let best = { clip: limit, loss: Number.POSITIVE_INFINITY };
+    for (let bins = LEAST_BINS; bins <= magnitudes.length; bins += 16) {
+      const clip = Math.min(limit, bins * width);
+      const span = Math.min(clip, -this.low) + Math.min(clip, this.high);
+      const loss = divergence(magnitudes, bins, Math.round((LEVELS * clip) / span));
+      if (loss < best.loss) best = { clip, loss };
     }
-    const clip = (best.bins / BINS) * limit;
-    return { low: Math.max(this.low, -clip), high: Math.min(this.high, clip) };
+    return { low: Math.max(this.low, -best.clip), high: Math.min(this.high, best.clip) };
   }
 }
 
-/** KL divergence between the first `bins` (the rest added to the last) and their form in 128 levels. */
-function divergence(magnitudes: Float64Array, bins: number): number {
-  const reference = Float64Array.from(magnitudes.subarray(0, bins));
-  for (let at = bins; at < magnitudes.length; at += 1)
-    reference[bins - 1] = (reference[bins - 1] ?? 0) + (magnitudes[at] ?? 0);
+/** KL divergence between the first `bins` (what lies beyond added to the last) and their form in so many levels. */
+function divergence(magnitudes: Float64Array, bins: number, levels: number): number {
+  const inside = magnitudes.subarray(0, bins);
+  const reference = Float64Array.from(inside);
+  const beyond = magnitudes.subarray(bins).reduce((sum, value) => sum + value, 0);
+  reference[bins - 1] = (reference[bins - 1] ?? 0) + beyond;
   const quantised = new Float64Array(bins);
-  for (let level = 0; level < 128; level += 1) {
-    const [from, to] = [Math.floor((level * bins) / 128), Math.floor(((level + 1) * bins) / 128)];
-    const part = magnitudes.subarray(from, to);
+  for (let level = 0; level < levels; level += 1) {
+    const [from, to] = [Math.floor((level * bins) / levels), Math.floor(((level + 1) * bins) / levels)];
+    const part = inside.subarray(from, to);
     const used = part.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
     const share = used === 0 ? 0 : part.reduce((sum, value) => sum + value, 0) / used;
-    for (let at = from; at < to; at += 1) quantised[at] = (magnitudes[at] ?? 0) > 0 ? share : 0;
+    for (let at = from; at < to; at += 1) quantised[at] = (inside[at] ?? 0) > 0 ? share : 0;
   }
   const [p, q] = [reference.reduce((a, b) => a + b, 0), quantised.reduce((a, b) => a + b, 0)];
+  if (q === 0) return Number.POSITIVE_INFINITY;
   let loss = 0;
   for (let at = 0; at < bins; at += 1) {
     const mine = (reference[at] ?? 0) / p;

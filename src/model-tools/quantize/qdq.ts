@@ -17,6 +17,7 @@ import {
   uint8Tensor,
 } from '../graph/index.js';
 import type { Range } from './observe.js';
+import { type Stem, widenStem } from './stem.js';
 
 /** Steps of an 8-bit value: real = (stored - zero) * scale. */
 export interface Steps {
@@ -37,15 +38,18 @@ const QUANTISABLE: Readonly<Record<string, readonly number[]>> = {
   Reshape: [0],
   Transpose: [0],
   MaxPool: [0],
+  Max: [0, 1],
 };
-/** Only moves values: input and output share their steps. */
-const MOVES = new Set(['Flatten', 'Reshape', 'Transpose', 'MaxPool']);
+/** Only moves or chooses among values: inputs and output share their steps, and the node works on the stored bytes. */
+const MOVES = new Set(['Flatten', 'Reshape', 'Transpose', 'MaxPool', 'Max']);
 
 export interface QdqOptions {
   /** Nodes (by name) that stay in float. */
   readonly float: ReadonlySet<string>;
   /** Largest weight: 127, or 63 for processors whose 8-bit products saturate (AVX2 without VNNI). */
   readonly weightMax: number;
+  /** The convolution that reads the picture, when it is to be widened. */
+  readonly stem: Stem | null;
   /** The ranges of activations. */
   readonly range: (value: string) => Range;
 }
@@ -96,28 +100,47 @@ export function insertQdq(model: Model, options: QdqOptions): void {
   const { graph } = model;
   const nodes = quantisedNodes(graph, options.float);
   absorbRelu(graph, nodes);
-  const steps = chooseSteps(graph, nodes, options);
+  const wide = widen(graph, nodes, options.stem);
+  const range = (name: string): Range => options.range(wide.get(name) ?? name);
+  const steps = chooseSteps(graph, nodes, range);
   const dequantised = new Map<string, string>();
+  const stored = new Map<string, string>();
   for (const node of [...nodes]) quantiseWeights(graph, node, steps, options.weightMax);
+  const moved = new Set([...nodes].filter((node) => MOVES.has(node.op)).flatMap((node) => node.outputs));
   const inserted: Node[] = [];
   for (const [name, { scale, zero }] of steps) {
     const scaleName = addInitializer(graph, `${name}/scale`, floatTensor([], [scale]));
     const zeroName = addInitializer(graph, `${name}/zero`, uint8Tensor([], [zero]));
     const quantised = freshName(graph, `${name}/q`);
     const back = freshName(graph, `${name}/dq`);
+    if (!moved.has(name))
+      inserted.push(
+        makeNode('QuantizeLinear', { inputs: [name, scaleName, zeroName], outputs: [quantised] }),
+      );
     inserted.push(
-      makeNode('QuantizeLinear', { inputs: [name, scaleName, zeroName], outputs: [quantised] }),
       makeNode('DequantizeLinear', { inputs: [quantised, scaleName, zeroName], outputs: [back] }),
     );
     dequantised.set(name, back);
+    stored.set(name, quantised);
   }
   for (const node of graph.nodes) {
     if (node.op === 'DequantizeLinear') continue;
-    node.inputs = node.inputs.map((name) => dequantised.get(name) ?? name);
+    const onBytes = nodes.has(node) && MOVES.has(node.op);
+    const read = onBytes ? stored : dequantised;
+    node.inputs = node.inputs.map((name) => read.get(name) ?? name);
+    if (onBytes) node.outputs = node.outputs.map((name) => stored.get(name) ?? name);
   }
   graph.nodes = [...graph.nodes, ...inserted];
   graph.nodes = sortTopologically(graph);
   removeDead(graph);
+}
+
+/** The picture's convolution in its wide form; answers for each new value the one whose range it has. */
+function widen(graph: Graph, nodes: Set<Node>, stem: Stem | null): ReadonlyMap<string, string> {
+  if (stem === null || !nodes.delete(stem.conv)) return new Map();
+  const wide = widenStem(graph, stem);
+  for (const node of wide.nodes) nodes.add(node);
+  return wide.alike;
 }
 
 /** A Relu behind a convolution or sum is what clipping at a zero point of 0 does: it leaves the graph. */
@@ -135,19 +158,33 @@ function absorbRelu(graph: Graph, nodes: Set<Node>): void {
   }
 }
 
-function chooseSteps(graph: Graph, nodes: ReadonlySet<Node>, options: QdqOptions): Map<string, Steps> {
-  const steps = new Map<string, Steps>();
+/** Values that are moved or chosen among share the union of their ranges. */
+function chooseSteps(
+  graph: Graph,
+  nodes: ReadonlySet<Node>,
+  range: (name: string) => Range,
+): Map<string, Steps> {
   const outputs = new Set(graph.outputs.map((output) => output.name));
-  for (const node of graph.nodes) {
-    if (!nodes.has(node)) continue;
-    for (const name of [...activationInputs(node), ...node.outputs]) {
-      if (!steps.has(name) && !outputs.has(name)) steps.set(name, stepsFor(options.range(name)));
-    }
-    const moved = steps.get(activationInputs(node)[0] ?? '');
-    if (MOVES.has(node.op) && moved !== undefined)
-      for (const output of node.outputs) steps.set(output, moved);
+  const alike = new Map<string, string>();
+  const first = (name: string): string => {
+    const before = alike.get(name);
+    return before === undefined || before === name ? name : first(before);
+  };
+  const touched = (node: Node): string[] =>
+    [...activationInputs(node), ...node.outputs].filter((name) => !outputs.has(name));
+  for (const node of nodes) {
+    const [one, ...others] = touched(node);
+    if (!MOVES.has(node.op) || one === undefined) continue;
+    for (const other of others) alike.set(first(other), first(one));
   }
-  return steps;
+  const ranges = new Map<string, Range>();
+  const names = graph.nodes.filter((node) => nodes.has(node)).flatMap(touched);
+  for (const name of names) {
+    const { low, high } = range(name);
+    const before = ranges.get(first(name)) ?? { low, high };
+    ranges.set(first(name), { low: Math.min(low, before.low), high: Math.max(high, before.high) });
+  }
+  return new Map(names.map((name) => [name, stepsFor(ranges.get(first(name)) ?? range(name))] as const));
 }
 
 /** 0 is always exact (Jacob et al. 2018, section 2.1): padding is made of it. */
