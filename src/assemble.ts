@@ -4,8 +4,6 @@ import { type Config, doorsLiveness } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { LivenessMode } from './domain/liveness.js';
 import { createStore } from './gallery/index.js';
-import type { HttpParts } from './http/parts.js';
-import type { HttpServer } from './http/server.js';
 import { loadCards, type ModelCard } from './inference/card.js';
 import { createVision } from './inference/client.js';
 import type { Logger } from './lib/log.js';
@@ -209,38 +207,6 @@ export async function openMqtt(
     await broker?.stop();
   };
   return { link, stop };
-}
-
-/**
- * The HTTP interface, when the configuration offers it. It is loaded here and not before: the daemon watches meanwhile.
- * A door does without it: what hinders it is in the log and in the health, and nothing else stops.
- */
-export async function openHttp(
-  { config, stateDir }: Place,
-  parts: HttpParts,
-  { version, signal }: { version: string; signal: AbortSignal },
-): Promise<HttpServer | null> {
-  const { enabled, host, port, names, trustedProxies, maxUploadMb, cert, key } = config.http;
-  if (!enabled) return null;
-  const { HttpServer: Server } = await import('./http/server.js');
-  const server = new Server(
-    {
-      ...{ host, port, names, trustedProxies, version, stateDir, device: config.device },
-      maxUploadBytes: maxUploadMb * 2 ** 20,
-      certificate: cert === null || key === null ? null : { certFile: cert, keyFile: key },
-    },
-    parts,
-  );
-  try {
-    await server.start(signal);
-    return server;
-  } catch (thrown) {
-    await server.stop();
-    if (signal.aborted) return null;
-    const { code, message, fix } = FacedError.from(thrown);
-    parts.log.error({ code, fix }, `there is no HTTP interface: ${message}`);
-    return null;
-  }
 }
 
 /** Without what the configuration leaves open. */

@@ -3,7 +3,6 @@ import {
   controlSocketPath,
   isolationOf,
   openCard,
-  openHttp,
   openMqtt,
   openStore,
   openVision,
@@ -31,6 +30,7 @@ import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService } from './pipeline/service.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
+import { HouseWatch, openHttp } from './web.js';
 
 export interface DaemonOptions extends Place {
   readonly cameras: readonly CameraSettings[];
@@ -189,6 +189,8 @@ async function build(
         link.attempt(attemptOf({ sighting, match, policy: keeper.policy(), device: config.device }));
     },
   });
+  const watch = new HouseWatch({ stateDir: options.stateDir, log });
+  feed.on('decided', (event) => watch.notices.decided(event));
   const health = new Health({
     device: config.device,
     version: MANIFEST.version,
@@ -196,7 +198,7 @@ async function build(
     brokerProblem: () => link.stats().problem,
     recognition: () => recognition.stats(),
     promiseProblem: () => keeper.problem(),
-    others: () => doors?.problems() ?? [],
+    others: () => [...(doors?.problems() ?? []), ...watch.problems()],
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: isolation === 'thread',
   });
@@ -206,7 +208,11 @@ async function build(
     doors,
     health,
     log,
-    onBeat: async () => link.health(await health.report()),
+    onBeat: async () => {
+      const report = await health.report();
+      link.health(report);
+      watch.reported(report.problems, doors?.doors.map(({ status }) => status) ?? []);
+    },
   });
   stops.push(async () => {
     await vision.stop();
@@ -248,6 +254,15 @@ async function build(
       ...{ service, access, vision, store, health, log, judge: keeper },
       cameras: cameras.map(({ name }) => name),
       events: { on: (listener) => feed.on('decided', listener) },
+      notices: watch.notices,
+      machine: () => watch.machine(),
+      gallery: () => keeper.counts(),
+      mqtt: () => ({ connected: link.stats().connected }),
+      waiting: () => {
+        const { waiting, unrecorded } = recognition.stats();
+        return { looks: waiting, unrecorded: unrecorded?.events ?? 0 };
+      },
+      models: () => null,
     },
     { version: MANIFEST.version, signal },
   );

@@ -2,6 +2,7 @@ import { renderUnicodeCompact } from 'uqr';
 import { fingerprintOf, givenCertificate, ownCertificate } from '../http/certificate.js';
 import { homeAddresses } from '../http/network.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
+import { whereItRuns } from './demo.js';
 import { withHouseAt } from './house.js';
 import { COMMON_OPTIONS, settings } from './settings.js';
 
@@ -21,7 +22,7 @@ type Values = { readonly config?: string | undefined };
 
 /** Lets the home network in, and shows what the first account needs. */
 async function open(io: CommandIo, values: Values): Promise<ExitCode> {
-  const found = settings(io, values);
+  const found = await whereItRuns(settings(io, values));
   const { port, cert, key } = found.config.http;
   // Before the daemon hears of it, so that both see the same one.
   const certificate =
@@ -38,7 +39,7 @@ async function open(io: CommandIo, values: Values): Promise<ExitCode> {
 }
 
 async function code(io: CommandIo, values: Values): Promise<ExitCode> {
-  const found = settings(io, values);
+  const found = await whereItRuns(settings(io, values));
   const { code, until } = await withHouseAt(found, io, (house) => house.pairingCode({ actor: ACTOR }));
   const url = `http://127.0.0.1:${found.config.http.port}/`;
   io.print(
@@ -51,7 +52,7 @@ async function code(io: CommandIo, values: Values): Promise<ExitCode> {
 }
 
 async function close(io: CommandIo, values: Values): Promise<ExitCode> {
-  const found = settings(io, values);
+  const found = await whereItRuns(settings(io, values));
   const state = await withHouseAt(found, io, (house) => house.closeToNetwork({ actor: ACTOR }));
   io.print(state, 'The HTTP interface is for this machine alone.');
   return 0;

@@ -1,7 +1,9 @@
 import { FacedError } from '../domain/errors.js';
+import type { House } from '../pipeline/house.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
-import { withHouse } from './house.js';
-import { COMMON_OPTIONS } from './settings.js';
+import { whereItRuns } from './demo.js';
+import { withHouseAt } from './house.js';
+import { COMMON_OPTIONS, settings } from './settings.js';
 
 const ACTOR = 'cli';
 
@@ -11,6 +13,14 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (verb === 'list') return list(rest, io);
   if (verb === 'revoke') return revoke(rest, io);
   throw usage(`token takes create, list or revoke (is ${verb ?? 'nothing'})`);
+}
+
+async function withHouse<Result>(
+  io: CommandIo,
+  values: { readonly config?: string | undefined },
+  use: (house: House) => Promise<Result>,
+): Promise<Result> {
+  return withHouseAt(await whereItRuns(settings(io, values)), io, use);
 }
 
 async function create(argv: readonly string[], io: CommandIo): Promise<ExitCode> {

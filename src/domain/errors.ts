@@ -91,6 +91,9 @@ export const ERROR_CODES = {
   'http.port-taken': 'Another program uses the HTTP port.',
   'http.certificate-unusable': 'The certificate or its key cannot be used.',
   'http.conflict': 'What was asked for does not fit what is there.',
+  // the machine
+  'system.hot': 'The machine is hot and may slow itself down.',
+  'system.disk-low': 'There is little room left on the disk with the state directory.',
   // processes
   'daemon.absent': 'No daemon runs in this state directory.',
   'rpc.closed': 'The worker ended before it answered.',

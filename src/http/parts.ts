@@ -2,6 +2,7 @@ import type { RecognitionEvent } from '../domain/event.js';
 import type { Logger } from '../lib/log.js';
 import type { Access } from '../pipeline/access.js';
 import type { Health } from '../pipeline/health.js';
+import type { Notices } from '../pipeline/notices.js';
 import type { Store, Vision } from '../pipeline/ports.js';
 import type { FacedService, Judge } from '../pipeline/service.js';
 
@@ -14,8 +15,26 @@ export interface HttpParts {
   readonly judge: Judge;
   readonly health: Pick<Health, 'report' | 'stages' | 'sinceBeat'>;
   readonly events: EventFeed;
+  readonly notices: Notices;
+  readonly machine: () => Promise<MachineLook>;
+  readonly gallery: () => { readonly people: number; readonly samples: number };
+  readonly mqtt: () => { readonly connected: boolean };
+  readonly waiting: () => { readonly looks: number; readonly unrecorded: number };
+  /** Null while nobody counts them. */
+  readonly models: () => { readonly loads: number; readonly evictions: number } | null;
   readonly cameras: readonly string[];
   readonly log: Logger;
+}
+
+/** null: the kernel does not say. */
+export interface MachineLook {
+  readonly temperatureC: number | null;
+  readonly diskFree: number | null;
+  readonly diskTotal: number | null;
+  readonly memoryFree: number | null;
+  readonly memoryTotal: number | null;
+  /** 0: enough, 1: low, 2: critical. */
+  readonly memoryLevel: number | null;
 }
 
 /** Each final decision, as it is made. */

@@ -8,6 +8,7 @@ import { type Certificate, givenCertificate, ownCertificate } from './certificat
 import { errorReply } from './errors.js';
 import { Gatekeeper } from './gatekeeper.js';
 import { HomeNetwork } from './home-network.js';
+import { Metrics } from './metrics.js';
 import { isLoopback } from './origin.js';
 import type { HttpOptions, HttpParts } from './parts.js';
 import { MAX_PIXELS, PictureGate, readPictures } from './pictures.js';
@@ -192,8 +193,16 @@ export class HttpServer {
       }
       return this.#fail(new FacedError('http.not-found', 'there is nothing at this address'), reply);
     });
-    const context = { ...this.#parts, options: this.#options, stopping: this.#stopping.signal };
-    for (const one of allRoutes(context, this.#gatekeeper)) this.#add(app, one);
+    const { signal } = this.#stopping;
+    const context = { ...this.#parts, options: this.#options, gate: this.#gate, stopping: signal };
+    const metrics = new Metrics(context);
+    signal.addEventListener('abort', () => metrics.stop());
+    app.addHook('onResponse', async (request, reply) => {
+      const { url: route = 'none' } = request.routeOptions;
+      const { method } = request;
+      metrics.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
+    });
+    for (const one of allRoutes(context, this.#gatekeeper, metrics)) this.#add(app, one);
     return app;
   }
 

@@ -99,7 +99,13 @@ export interface Sighting {
 
 export interface StageTimes {
   /** Stage name (motion, detect, track, align, embed, liveness, frame) to total milliseconds and count since the last beat. */
-  readonly [stage: string]: { readonly totalMs: number; readonly count: number; readonly maxMs: number };
+  readonly [stage: string]: {
+    readonly totalMs: number;
+    readonly count: number;
+    readonly maxMs: number;
+    /** How many took up to each of STAGE_BOUNDS_MS, each counted once; the last counts those beyond all. */
+    readonly buckets?: readonly number[];
+  };
 }
 
 /** Which backend runs a model that another process could run. */

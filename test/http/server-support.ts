@@ -7,6 +7,7 @@ import { TypedEvents } from '../../src/lib/events.js';
 import { silentLogger } from '../../src/lib/log.js';
 import { Access } from '../../src/pipeline/access.js';
 import { Health } from '../../src/pipeline/health.js';
+import { Notices } from '../../src/pipeline/notices.js';
 import type { Store } from '../../src/pipeline/ports.js';
 import { FacedService } from '../../src/pipeline/service.js';
 import { openStore } from '../gallery/support.js';
@@ -56,6 +57,14 @@ export async function openServer(
     {
       ...{ access, store, judge, health, vision, cameras: [], log: silentLogger },
       service: new FacedService({ vision, store, judge } as never),
+      ...{ notices: new Notices(), models: () => null },
+      machine: async () => ({
+        ...{ temperatureC: 41, diskFree: 10 ** 9, diskTotal: 10 ** 10 },
+        ...{ memoryFree: 10 ** 9, memoryTotal: 4 * 10 ** 9, memoryLevel: 0 },
+      }),
+      gallery: () => ({ people: 0, samples: 0 }),
+      mqtt: () => ({ connected: true }),
+      waiting: () => ({ looks: 0, unrecorded: 0 }),
       events: { on: (listener) => feed.on('decided', listener) },
       ...parts,
     },

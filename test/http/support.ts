@@ -12,6 +12,8 @@ export interface Web {
   readonly daemon: Running;
   readonly port: number;
   readonly base: string;
+  /** Made before the daemon began, with the scopes of `before`. */
+  readonly made: string | null;
   token(...scopes: string[]): Promise<string>;
   /** With a token's secret when one is given. */
   ask(path: string, options?: Ask): Promise<Answer>;
@@ -33,21 +35,23 @@ export interface Answer {
 
 export async function openWeb(
   t: TestContext,
-  options: { env?: NodeJS.ProcessEnv; argv?: string[] } = {},
+  options: { env?: NodeJS.ProcessEnv; argv?: string[]; before?: string[] } = {},
 ): Promise<Web> {
   await demoPhotos();
   const faced = await facedIn(t, { FACED_HTTP_PORT: '0', FACED_MQTT_EMBEDDED_PORT: '0', ...options.env });
+  const create = async (scopes: readonly string[]) => {
+    const { code, answer, stderr } = await faced.json('token', 'create', '--scope', scopes.join(','));
+    assert.equal(code, 0, stderr);
+    return (answer as { token: string }).token;
+  };
+  const made = options.before === undefined ? null : await create(options.before);
   const daemon = faced.spawn('run', ...(options.argv ?? []));
   await daemon.said(/the HTTP interface is open/);
   const port = Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(daemon.stderr())?.[1]);
   const base = `http://127.0.0.1:${port}`;
   return {
-    ...{ faced, daemon, port, base },
-    token: async (...scopes) => {
-      const { code, answer, stderr } = await faced.json('token', 'create', '--scope', scopes.join(','));
-      assert.equal(code, 0, stderr);
-      return (answer as { token: string }).token;
-    },
+    ...{ faced, daemon, port, base, made },
+    token: (...scopes) => create(scopes),
     ask: async (path, { token, headers, ...rest } = {}) => {
       const given = { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
       const response = await fetch(base + path, { ...rest, headers: given });

@@ -57,7 +57,7 @@ const EXPORT_LIMIT = 100_000;
 
 /** Who came. */
 export function eventRoutes(context: Context): Route[] {
-  const { store, events, stopping } = context;
+  const { store, events, notices, stopping } = context;
   return [
     route({
       method: 'GET',
@@ -94,7 +94,7 @@ export function eventRoutes(context: Context): Route[] {
       tag: 'events',
       summary: 'Events as they happen',
       description:
-        'Server-sent events: `recognition` carries an event. With `Last-Event-ID` what was missed since comes first.',
+        'Server-sent events: `recognition` carries an event, `notice` a notice. With `Last-Event-ID` what was missed since comes first.',
       who: 'read',
       answer: 'text/event-stream',
       handle: async ({ request, reply }) => {
@@ -106,6 +106,7 @@ export function eventRoutes(context: Context): Route[] {
         let caughtUp = since === null;
         const say = (event: RecognitionEvent) => stream.send('recognition', event, event.id);
         stream.onClose(events.on((event) => (caughtUp ? say(event) : waiting.push(event))));
+        stream.onClose(notices.on((notice) => stream.send('notice', notice)));
         if (since !== null) {
           const missed = (await store.events({ limit: PAGE })).filter(({ id }) => id > since).reverse();
           const seen = new Set(missed.map(({ id }) => id));

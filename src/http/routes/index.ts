@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import type { Gatekeeper } from '../gatekeeper.js';
+import type { Metrics } from '../metrics.js';
 import type { Route } from '../route.js';
 import { accessRoutes } from './access.js';
 import { documentRoutes } from './documents.js';
@@ -9,12 +10,12 @@ import { recogniseRoutes } from './recognise.js';
 import { systemRoutes } from './system.js';
 
 /** Every address of the interface; the OpenAPI document is made of the same list. */
-export function allRoutes(context: Context, gatekeeper: Gatekeeper): Route[] {
+export function allRoutes(context: Context, gatekeeper: Gatekeeper, metrics: Metrics): Route[] {
   const routes = [
     ...recogniseRoutes(context),
     ...peopleRoutes(context),
     ...eventRoutes(context),
-    ...systemRoutes(context),
+    ...systemRoutes(context, metrics),
     ...accessRoutes(context, gatekeeper),
   ];
   return [...routes, ...documentRoutes(routes, context)];

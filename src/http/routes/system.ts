@@ -1,7 +1,30 @@
 import { Type } from '@sinclair/typebox';
+import { NOTICE_KINDS } from '../../pipeline/notices.js';
 import type { Context } from '../context.js';
+import type { Metrics } from '../metrics.js';
 import { type Route, route } from '../route.js';
-import { object, oneOf, orNull } from '../schemas.js';
+import { Id, object, oneOf, orNull, Time } from '../schemas.js';
+
+const Machine = object(
+  {
+    temperatureC: orNull(Type.Number()),
+    diskFree: orNull(Type.Integer()),
+    diskTotal: orNull(Type.Integer()),
+    memoryFree: orNull(Type.Integer()),
+    memoryTotal: orNull(Type.Integer()),
+    memoryLevel: orNull(Type.Integer({ description: '0: enough, 1: low, 2: critical.' })),
+  },
+  'null: the kernel does not say.',
+);
+
+const NoticeForm = object({
+  id: Id,
+  time: Time,
+  kind: oneOf(NOTICE_KINDS),
+  state: oneOf(['raised', 'cleared', 'happened'] as const),
+  code: Type.String(),
+  message: Type.String(),
+});
 
 const Health = Type.Object({
   v: Type.Literal(1),
@@ -23,6 +46,7 @@ const Health = Type.Object({
   ),
   outbox: object({ waiting: Type.Integer(), limit: Type.Integer(), dropped: Type.Integer() }),
   rssBytes: Type.Integer(),
+  machine: Machine,
   stages: Type.Record(
     Type.String(),
     object({ totalMs: Type.Number(), count: Type.Integer(), maxMs: Type.Number() }),
@@ -34,7 +58,7 @@ const Health = Type.Object({
 const BEAT_PATIENCE_MS = 15_000;
 
 /** How the daemon is. */
-export function systemRoutes({ health }: Context): Route[] {
+export function systemRoutes({ health, notices, machine }: Context, metrics: Metrics): Route[] {
   return [
     route({
       method: 'GET',
@@ -66,7 +90,39 @@ export function systemRoutes({ health }: Context): Route[] {
       summary: 'How cameras, broker, disk and memory are',
       who: 'read',
       answer: Health,
-      handle: async () => ({ ...(await health.report()), stages: health.stages() }),
+      handle: async () => ({
+        ...(await health.report()),
+        machine: await machine(),
+        stages: Object.fromEntries(
+          Object.entries(health.stages()).map(([stage, { totalMs, count, maxMs }]) => [
+            stage,
+            { totalMs, count, maxMs },
+          ]),
+        ),
+      }),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/notices',
+      tag: 'system',
+      summary: 'What people should know of: cameras and brokers lost, disk, heat, spoofs, doors',
+      description:
+        'The last 200 since the daemon began, newest first; also as `notice` among the live events.',
+      who: 'read',
+      answer: object({ active: Type.Array(NoticeForm), recent: Type.Array(NoticeForm) }),
+      handle: () => ({ active: notices.active(), recent: notices.recent() }),
+    }),
+    route({
+      method: 'GET',
+      path: '/metrics',
+      tag: 'system',
+      summary: 'What is measured, for Prometheus',
+      who: 'local',
+      answer: 'text/plain',
+      handle: async ({ reply }) => {
+        reply.type(metrics.contentType);
+        return metrics.text();
+      },
     }),
   ];
 }

@@ -1,0 +1,234 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { NOTICE_KINDS } from '../pipeline/notices.js';
+import type { CameraStats, StageTimes, VisionEvents } from '../pipeline/ports.js';
+import { STAGE_BOUNDS_MS } from '../pipeline/stage-clock.js';
+import type { Context } from './context.js';
+
+/** Seconds, of an answer: from what a page takes to a picture in a full queue. */
+const HTTP_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What is measured, in the form of Prometheus. No name of a person and no address is in it. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #context: Context;
+  readonly #stages = new StageHistogram();
+  readonly #http: Histogram<'route' | 'method' | 'status'>;
+  readonly #cameras = new Map<string, CameraStats>();
+  readonly #unsubscribe: (() => void)[];
+
+  constructor(context: Context) {
+    this.#context = context;
+    const registers = [this.#registry];
+    const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+      new Counter<L>({ name, help, labelNames, registers });
+    this.#registry.registerMetric(this.#stages as never);
+    this.#http = new Histogram({
+      name: 'faced_http_request_duration_seconds',
+      help: 'From the arrival of a request to the end of its answer.',
+      labelNames: ['route', 'method', 'status'],
+      buckets: HTTP_BOUNDS_S,
+      registers,
+    });
+    const decisions = counter('faced_decisions_total', 'Final decisions.', ['camera', 'decision']);
+    const looks = counter('faced_face_looks_total', 'Looks at faces that were worth judging.', ['camera']);
+    const tracks = counter('faced_faces_total', 'Faces that came and went (tracks).', ['camera']);
+    const restarts = counter('faced_vision_restarts_total', 'Unexpected ends of the vision worker.', []);
+    const notices = counter('faced_notices_total', 'Notices of what matters, when they began.', ['kind']);
+    for (const kind of NOTICE_KINDS) notices.inc({ kind }, 0);
+    const { vision, events, notices: feed } = context;
+    this.#unsubscribe = [
+      vision.on('beat', (beat) => this.#beat(beat)),
+      vision.on('sighted', ({ camera }) => looks.inc({ camera })),
+      vision.on('trackEnded', ({ camera }) => tracks.inc({ camera })),
+      vision.on('restarted', () => restarts.inc()),
+      events.on(({ camera, decision }) => decisions.inc({ camera, decision })),
+      feed.on(({ kind, state }) => {
+        if (state !== 'cleared') notices.inc({ kind });
+      }),
+    ];
+    this.#addCameras();
+    this.#addState();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  answered(request: { route: string; method: string; status: number; seconds: number }): void {
+    const { route, method, status, seconds } = request;
+    this.#http.observe({ route, method, status: String(status) }, seconds);
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  #beat({ cameras, stages }: VisionEvents['beat']): void {
+    for (const camera of cameras) this.#cameras.set(camera.camera, camera);
+    this.#stages.add(stages);
+  }
+
+  /** The camera's own counters, which go on over a restart of this interface; they begin anew with the vision worker. */
+  #addCameras(): void {
+    const gauge = (name: string, help: string, value: (stats: CameraStats) => number) => {
+      const cameras = this.#cameras;
+      new Counter({
+        name,
+        help,
+        labelNames: ['camera'],
+        registers: [this.#registry],
+        collect() {
+          this.reset();
+          for (const stats of cameras.values()) this.inc({ camera: stats.camera }, value(stats));
+        },
+      });
+    };
+    gauge('faced_frames_received_total', 'Frames that the camera delivered.', ({ received }) => received);
+    gauge('faced_frames_dropped_total', 'Frames that a newer one replaced.', ({ dropped }) => dropped);
+    gauge('faced_frames_processed_total', 'Frames that were looked at.', ({ processed }) => processed);
+    gauge(
+      'faced_frames_asleep_total',
+      'Frames in which nothing moved and the detector slept.',
+      ({ asleep }) => asleep,
+    );
+    gauge('faced_frames_failed_total', 'Frames whose work failed.', ({ failed }) => failed ?? 0);
+    gauge('faced_camera_reopened_total', 'Times that a source was opened again.', ({ reopened }) => reopened);
+    const cameras = this.#cameras;
+    new Gauge({
+      name: 'faced_camera_up',
+      help: '1 while the source is open.',
+      labelNames: ['camera'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { camera, state } of cameras.values()) this.set({ camera }, state === 'open' ? 1 : 0);
+      },
+    });
+  }
+
+  #addState(): void {
+    const { health, gallery, mqtt, machine, notices, waiting, models } = this.#context;
+    const { gate } = this.#context;
+    const gauge = (name: string, help: string, read: () => Promise<number | null> | number | null) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.#registry],
+        async collect() {
+          const value = await read();
+          // What nobody can say is left out: 0 would be a figure.
+          if (value === null) this.remove();
+          else this.set(value);
+        },
+      });
+    gauge('faced_up', '1: the daemon runs.', () => 1);
+    gauge('faced_ready', '1 while the vision worker gives signs of life.', () =>
+      health.sinceBeat() < 15_000 ? 1 : 0,
+    );
+    gauge('faced_gallery_people', 'People in the gallery.', () => gallery().people);
+    gauge('faced_gallery_samples', 'Samples of the recogniser in use.', () => gallery().samples);
+    gauge('faced_mqtt_connected', '1 while there is a broker.', () => (mqtt().connected ? 1 : 0));
+    gauge('faced_queue_looks', 'Looks that wait to be judged.', () => waiting().looks);
+    gauge('faced_queue_unrecorded_events', 'Events that wait for the disk.', () => waiting().unrecorded);
+    gauge('faced_queue_pictures', 'Requests with pictures that are under way.', () => gate.inside);
+    gauge(
+      'faced_resident_memory_bytes',
+      'Of all processes of the daemon.',
+      async () => (await health.report()).rssBytes,
+    );
+    const outbox = (name: string, help: string, key: 'waiting' | 'limit' | 'dropped') =>
+      gauge(name, help, async () => (await health.report()).outbox[key]);
+    outbox('faced_outbox_waiting', 'Messages that wait for the broker.', 'waiting');
+    outbox('faced_outbox_limit', 'Messages that may wait.', 'limit');
+    outbox('faced_outbox_dropped', 'Messages dropped since the database was made.', 'dropped');
+    gauge(
+      'faced_temperature_celsius',
+      'Of the hottest thermal zone.',
+      async () => (await machine()).temperatureC,
+    );
+    gauge(
+      'faced_disk_free_bytes',
+      'Of the disk with the state directory.',
+      async () => (await machine()).diskFree,
+    );
+    gauge(
+      'faced_memory_free_bytes',
+      'What can be taken without swapping.',
+      async () => (await machine()).memoryFree,
+    );
+    gauge(
+      'faced_memory_total_bytes',
+      'What faced may use at most.',
+      async () => (await machine()).memoryTotal,
+    );
+    gauge('faced_memory_level', '0: enough, 1: low, 2: critical.', async () => (await machine()).memoryLevel);
+    gauge('faced_model_loads', 'Models loaded since the vision worker began.', () => models()?.loads ?? null);
+    gauge(
+      'faced_model_evictions',
+      'Models released for want of memory since then.',
+      () => models()?.evictions ?? null,
+    );
+    new Gauge({
+      name: 'faced_notice_active',
+      help: '1 while something of this kind is wrong.',
+      labelNames: ['kind'],
+      registers: [this.#registry],
+      collect() {
+        const active = new Set(notices.active().map(({ kind }) => kind));
+        for (const kind of NOTICE_KINDS) this.set({ kind }, active.has(kind) ? 1 : 0);
+      },
+    });
+  }
+}
+
+interface StageCounts {
+  readonly buckets: number[];
+  sum: number;
+}
+
+/** The vision worker counts into buckets itself; they are only added up here. In the form that prom-client's registry asks for. */
+class StageHistogram {
+  readonly name = 'faced_stage_duration_seconds';
+  readonly help = 'Time of a stage of the pipeline for one frame.';
+  readonly type = 'histogram';
+  readonly aggregator = 'sum';
+  readonly #stages = new Map<string, StageCounts>();
+
+  add(times: StageTimes): void {
+    for (const [stage, { buckets = [], totalMs }] of Object.entries(times)) {
+      const counts = this.#stages.get(stage) ?? {
+        buckets: Array<number>(STAGE_BOUNDS_MS.length + 1).fill(0),
+        sum: 0,
+      };
+      this.#stages.set(stage, counts);
+      counts.sum += totalMs / 1000;
+      for (const [index, count] of buckets.entries())
+        counts.buckets[index] = (counts.buckets[index] ?? 0) + count;
+    }
+  }
+
+  reset(): void {
+    this.#stages.clear();
+  }
+
+  async get() {
+    const values = [...this.#stages].flatMap(([stage, { buckets, sum }]) => {
+      let below = 0;
+      const cumulative = buckets.map((count, index) => {
+        below += count;
+        const le = STAGE_BOUNDS_MS[index];
+        return this.#value('bucket', { stage, le: le === undefined ? '+Inf' : le / 1000 }, below);
+      });
+      return [...cumulative, this.#value('sum', { stage }, sum), this.#value('count', { stage }, below)];
+    });
+    return { name: this.name, help: this.help, type: this.type, values, aggregator: this.aggregator };
+  }
+
+  #value(suffix: string, labels: Record<string, string | number>, value: number) {
+    return { metricName: `${this.name}_${suffix}`, labels, value };
+  }
+}
