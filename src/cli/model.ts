@@ -19,6 +19,7 @@ const VERBS: Readonly<Record<string, () => Promise<Run>>> = {
   half: async () => (await import('./model/half.js')).run,
   split: async () => (await import('./model/split.js')).run,
   head: async () => (await import('./model/head.js')).run,
+  engine: async () => (await import('./model/engine.js')).run,
   verify: async () => (await import('./model/verify.js')).run,
   bench: async () => (await import('./model/bench.js')).run,
 };

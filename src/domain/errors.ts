@@ -34,6 +34,8 @@ export const ERROR_CODES = {
     'The process that runs a model for us is not there or does not answer; ONNX Runtime takes over.',
   'backend.refused':
     'The process that runs a model for us runs another one, or answers differently; ONNX Runtime takes over.',
+  'backend.tool-missing': 'The program that makes engines is not on this machine.',
+  'backend.build-failed': 'The engine could not be made.',
   'space.mismatch': 'Embeddings of different spaces cannot be compared.',
   // gallery
   'gallery.locked': 'Another process has this state directory.',

@@ -1,0 +1,70 @@
+import { readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashFile } from '../../inference/hash.js';
+import { modelsDir } from '../../inference/model-dir.js';
+import {
+  boardName,
+  findTrtexec,
+  refuseQuantised,
+  runTrtexec,
+  trtexecArguments,
+  trtexecVersion,
+} from '../../model-tools/engine.js';
+import { loadModel } from '../../model-tools/graph/index.js';
+import { writeOutput } from '../../model-tools/variant.js';
+import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { resolveModel } from './resolve.js';
+
+/**
+ * `faced model engine [M] [--out O.engine] [--trtexec PATH] [--dry-run]`: a TensorRT engine in FP16 of the stock or half
+ * model, made on the board that will run it, with a note `O.engine.json` by which faced-tensorrt refuses it elsewhere.
+ */
+export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const { values, positionals } = parse(argv, {
+    out: { type: 'string' },
+    trtexec: { type: 'string' },
+    'dry-run': { type: 'boolean', default: false },
+  });
+  const { path, label } = await resolveModel(positionals[0], io);
+  const out = values.out ?? join(modelsDir(io.env), `${label.replace(/\.onnx$/, '')}.engine`);
+  if (!out.endsWith('.engine')) throw usage('--out ends with .engine');
+  const model = await loadModel(path);
+  refuseQuantised(model, label);
+  const unfinished = `${out}.tmp`;
+  const args = trtexecArguments(model, { onnx: path, engine: unfinished });
+  const program = findTrtexec(io.env, values.trtexec);
+  if (values['dry-run']) {
+    io.print({ model: label, out, command: [program, ...args] }, [program, ...args].join(' '));
+    return 0;
+  }
+  try {
+    const said = await runTrtexec({ program, args, signal: io.signal });
+    const note = {
+      file: out.split('/').at(-1) ?? out,
+      ...(await hashFile(unfinished)),
+      model: (await hashFile(path)).sha256,
+      derivedFrom: await stockOf(path),
+      precision: 'fp16',
+      tensorrt: trtexecVersion(said),
+      board: boardName(said),
+    };
+    // The note last: an engine without one is not served.
+    await rm(`${out}.json`, { force: true });
+    await rename(unfinished, out);
+    await writeOutput(`${out}.json`, `${JSON.stringify(note, null, 2)}\n`);
+    io.print(
+      { model: label, out, engine: note },
+      `${out}: ${note.bytes} bytes, TensorRT ${note.tensorrt}, ${note.board}\nfaced-tensorrt serves it when it and its folder belong to root.`,
+    );
+    return 0;
+  } finally {
+    await rm(unfinished, { force: true });
+  }
+}
+
+/** SHA-256 of the stock file that this one was made from, by the note beside it; its own when there is none. */
+async function stockOf(path: string): Promise<string> {
+  const text = await readFile(path.replace(/\.onnx$/, '.json'), 'utf8').catch(() => '{}');
+  const { derivedFrom } = JSON.parse(text) as { derivedFrom?: unknown };
+  return typeof derivedFrom === 'string' ? derivedFrom : (await hashFile(path)).sha256;
+}
