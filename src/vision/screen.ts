@@ -6,10 +6,13 @@ const SIDE = 64;
 /** Waves longer than this many pixels belong to faces, shorter ones to a screen's dots and to moiré. */
 const LONGEST = 12;
 /**
- * How far a wave stands out of its neighbourhood, in powers, when it is a screen's: faces, in films and as prints, came to
- * 100 in the worst single frame and below 60 in the middle one, simulated screens to 400 and more (docs/liveness.md).
+ * How far a wave stands out of its neighbourhood, in powers, when it is a screen's: faces in films, and prints, stay below
+ * 65 in the worst single frame and 40 in the middle one; simulated screens reach several hundred (docs/liveness.md).
  */
-const STANDS_OUT = 150;
+const STANDS_OUT = 75;
+/** How far it stands out of the waves this many steps around it: an edge makes a whole line of waves, a pattern a point. */
+const ALONE = 4;
+const AROUND = 4;
 
 /**
  * Whether a face shows the regular dots of a screen, or the moiré that they make with the camera's own: 1 and more where
@@ -99,27 +102,66 @@ function transform(real: Float64Array, imaginary: Float64Array, start: number, s
   }
 }
 
-/** The strongest short wave against the middle of the short waves of about its length, as a share of what a screen has. */
-function peakOf(power: Float64Array): number {
-  const rings = new Map<number, { value: number; blocks: boolean }[]>();
+interface Wave {
+  readonly row: number;
+  readonly column: number;
+  readonly value: number;
+}
+
+/** The short waves by their length, those that compression makes left out. */
+const SHORT_WAVES: readonly (readonly {
+  readonly row: number;
+  readonly column: number;
+  readonly counts: boolean;
+}[])[] = shortWaves();
+
+function shortWaves() {
+  const rings: { row: number; column: number; counts: boolean }[][] = [];
   for (let row = 0; row < SIDE; row++) {
     for (let column = 0; column < SIDE; column++) {
       const [fx, fy] = [column > SIDE / 2 ? column - SIDE : column, row > SIDE / 2 ? row - SIDE : row];
       const frequency = Math.hypot(fx, fy);
       if (frequency < SIDE / LONGEST || frequency > SIDE / 2) continue;
       const ring = Math.round(frequency / 3);
-      const waves = rings.get(ring) ?? [];
-      waves.push({ value: power[row * SIDE + column] ?? 0, blocks: isBlock(fx) && isBlock(fy) });
-      rings.set(ring, waves);
+      rings[ring] ??= [];
+      rings[ring].push({ row, column, counts: !(isBlock(fx) && isBlock(fy)) });
     }
   }
+  return rings.filter((ring) => ring !== undefined);
+}
+
+/** The strongest short wave against the middle of those of about its length, and against those around it. */
+function peakOf(power: Float64Array): number {
   let highest = 0;
-  for (const waves of rings.values()) {
-    const sorted = waves.map(({ value }) => value).sort((a, b) => a - b);
+  for (const ring of SHORT_WAVES) {
+    const waves: Wave[] = ring.map(({ row, column }) => ({
+      row,
+      column,
+      value: power[row * SIDE + column] ?? 0,
+    }));
+    const sorted = Float64Array.from(waves, ({ value }) => value).sort();
     const usual = Math.max(sorted[sorted.length >> 1] ?? 0, 1);
-    for (const { value, blocks } of waves) if (!blocks) highest = Math.max(highest, value / usual);
+    for (const [at, wave] of waves.entries()) {
+      if (ring[at]?.counts !== true) continue;
+      const standsOut = wave.value / usual / STANDS_OUT;
+      if (standsOut > highest)
+        highest = Math.max(highest, Math.min(standsOut, aloneness(power, wave) / ALONE));
+    }
   }
-  return highest / STANDS_OUT;
+  return highest;
+}
+
+/** Against the strongest of the waves around it. */
+function aloneness(power: Float64Array, { row, column, value }: Wave): number {
+  let strongest = 1;
+  for (let dy = -AROUND; dy <= AROUND; dy++) {
+    for (let dx = -AROUND; dx <= AROUND; dx++) {
+      if (Math.max(Math.abs(dx), Math.abs(dy)) !== AROUND) continue;
+      const at = ((row + dy + SIDE) % SIDE) * SIDE + ((column + dx + SIDE) % SIDE);
+      strongest = Math.max(strongest, power[at] ?? 0);
+    }
+  }
+  return value / strongest;
 }
 
 /** A multiple of one wave in 8 pixels, or next to it. */

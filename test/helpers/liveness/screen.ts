@@ -20,7 +20,8 @@ export class Screen {
   #dots: WritableImage | undefined;
 
   constructor(random: Random) {
-    this.#gap = random.between(0.1, 0.35);
+    // From dots that only the best screens hide to those of an old tablet.
+    this.#gap = 0.03 * (0.25 / 0.03) ** random.between();
     this.#contrast = random.between(0.6, 0.9);
     this.#black = random.between(12, 40);
     this.#blue = random.between(1, 1.12);

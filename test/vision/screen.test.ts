@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { screenScore } from '../../src/vision/screen.js';
+import { normal } from '../helpers/liveness/camera.js';
+import { Random } from '../helpers/liveness/random.js';
+import { paint } from '../helpers/pictures.js';
+
+const BOX = { x: 20, y: 20, width: 100, height: 100 };
+
+function face(pattern: (x: number, y: number) => number, noise = 3) {
+  const random = new Random(3);
+  return paint(160, 160, (x, y) => {
+    const light = 130 + 30 * Math.sin(x / 17) * Math.cos(y / 23) + pattern(x, y) + noise * normal(random);
+    return [light, light, light];
+  });
+}
+
+const CASES: readonly { name: string; pattern: (x: number, y: number) => number; screen: boolean }[] = [
+  { name: 'skin with noise', pattern: () => 0, screen: false },
+  { name: 'blocks of compression', pattern: (x, y) => (((x >> 3) + (y >> 3)) % 2) * 4, screen: false },
+  { name: 'an edge', pattern: (x) => (x > 70 ? 40 : 0), screen: false },
+  {
+    name: 'dots of three pixels',
+    pattern: (x, y) => 10 * Math.sin((2 * Math.PI * (x + y)) / 3.1),
+    screen: true,
+  },
+  {
+    name: 'moiré of five pixels',
+    pattern: (x, y) => 8 * Math.sin((2 * Math.PI * (0.9 * x + 0.4 * y)) / 5.3),
+    screen: true,
+  },
+];
+
+for (const { name, pattern, screen } of CASES) {
+  test(`${name}: ${screen ? 'a screen' : 'no screen'}`, () => {
+    const score = screenScore(face(pattern), BOX);
+    assert.ok(score !== null);
+    assert.equal(score >= 1, screen, String(score));
+  });
+}
+
+test('a face that is too small, or reaches beyond the picture, is not looked at', () => {
+  assert.equal(
+    screenScore(
+      face(() => 0),
+      { x: 20, y: 20, width: 50, height: 60 },
+    ),
+    null,
+  );
+  assert.equal(
+    screenScore(
+      face(() => 0),
+      { x: -60, y: 20, width: 100, height: 100 },
+    ),
+    null,
+  );
+});
