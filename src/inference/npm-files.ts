@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { FacedError } from '../domain/errors.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { hashBytes, hashFile } from './hash.js';
+import { downloadTarball } from './registry-tarball.js';
 import { readTarball } from './tarball.js';
 
 export interface NpmFile {
@@ -32,7 +33,8 @@ export interface NpmFetch {
 const LIMITS = { maxFileBytes: 512 << 20, maxTotalBytes: 1 << 30 };
 
 /**
- * Brings single files of an npm package with npm's own client, so that its registry, proxy and certificates apply.
+ * Brings single files of an npm package with npm's own client, so that its registry, proxy and certificates apply, or
+ * over HTTPS where there is no npm.
  * Nothing of the package is installed or run. The tarball's integrity and each file's hash are checked, each file is
  * written whole or not at all. Files that are there already are left alone; when all are, nothing is downloaded.
  * Answers the paths that were written. Throws `model.fetch-failed` or `model.mismatch`.
@@ -89,7 +91,12 @@ async function npmPack(fetch: NpmFetch, folder: string): Promise<string> {
       { cwd: folder, maxBuffer: 16 << 20, timeout: 10 * 60_000, ...options },
     );
   } catch (cause) {
-    throw failed(fetch, lastLine(cause), cause);
+    if (!isMissing(cause)) throw failed(fetch, lastLine(cause), cause);
+    return downloadTarball({ package: fetch.package, folder, env: process.env, ...options }).catch(
+      (problem: unknown) => {
+        throw failed(fetch, `${messageOf(problem)}${reasonOf(problem)}`, problem);
+      },
+    );
   }
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
   if (tarball === undefined) throw failed(fetch, 'npm wrote no tarball');
@@ -109,7 +116,7 @@ async function sha512(path: string): Promise<string> {
 
 function failed(fetch: NpmFetch, why: string, cause?: unknown): FacedError {
   return new FacedError('model.fetch-failed', `${fetch.package} could not be fetched: ${why}`, {
-    fix: 'Check the network and `npm ping`, or fetch the tarball elsewhere and pass it with --from.',
+    fix: 'Check the network, or fetch the tarball elsewhere and pass it with --from.',
     cause,
   });
 }
@@ -121,6 +128,16 @@ function lastLine(cause: unknown): string {
     .split('\n')
     .filter((line) => /^npm (error|ERR!)/.test(line) && !line.includes('complete log'));
   return lines.length > 0 ? lines.slice(0, 3).join(' ') : messageOf(cause);
+}
+
+/** There is no npm: an installed package has Node.js alone. */
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+}
+
+/** fetch() says only that it failed; why stands in its cause. */
+function reasonOf(problem: unknown): string {
+  return problem instanceof Error && problem.cause instanceof Error ? ` (${problem.cause.message})` : '';
 }
 
 function messageOf(cause: unknown): string {

@@ -58,3 +58,10 @@ test('not built yet: the mend is named', async (t) => {
   assert.equal(stdout, '');
   assert.equal(stderr, `faced: not built yet. Run: bash ${root}/deploy/setup.sh\n`);
 });
+
+test('a package’s own Node.js comes before the machine’s', async (t) => {
+  const root = await installation(t);
+  mkdirSync(join(root, 'runtime'));
+  writeFileSync(join(root, 'runtime', 'node'), '#!/bin/sh\necho own\n', { mode: 0o755 });
+  assert.equal(execFileSync(join(root, 'bin', 'faced'), { encoding: 'utf8' }), 'own\n');
+});

