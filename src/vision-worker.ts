@@ -143,10 +143,12 @@ class VisionWorker {
     }
     this.#waiting++;
     try {
-      return await this.#turns.take(async () => {
-        const analysis = await analyser.analyse(decode(request.image), request.options ?? {});
-        // Lets a camera's frame, and the answer, through before the next picture.
-        await new Promise((resolve) => setImmediate(resolve));
+      return await this.#turns.takeBehind(async (giveWay) => {
+        const image = decode(request.image);
+        await giveWay();
+        const analysis = await analyser.analyse(image, request.options ?? {}, giveWay);
+        // Lets the answer out before the next picture.
+        await giveWay();
         return analysis;
       });
     } finally {
@@ -162,7 +164,7 @@ class VisionWorker {
   embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]> {
     const embedder = this.#embedder;
     if (embedder === undefined) throw new FacedError('busy', 'the models are still being loaded');
-    return this.#turns.take(() => embedder.embed(crops.map((jpeg) => ({ crop: decodeCrop(jpeg) }))));
+    return this.#turns.takeBehind(() => embedder.embed(crops.map((jpeg) => ({ crop: decodeCrop(jpeg) }))));
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {

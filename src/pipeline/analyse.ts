@@ -1,3 +1,4 @@
+import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import { ALIGNED_SIZE, type AlignedFace, type Face } from '../domain/face.js';
 import type { Image } from '../domain/frame.js';
@@ -23,6 +24,9 @@ export interface AnalyserParts {
   readonly limits?: QualityLimits;
 }
 
+/** A picture of a crowd gives way after so many faces. */
+const FACES_AT_ONCE = 4;
+
 /** One picture through detection, alignment, quality and embedding: what enrol, identify and the evaluation share. */
 export class ImageAnalyser {
   readonly #parts: AnalyserParts;
@@ -31,20 +35,31 @@ export class ImageAnalyser {
     this.#parts = parts;
   }
 
-  /** Faces in the detector's order, best score first. */
-  async analyse(image: Image, options: AnalyseOptions = {}): Promise<ImageAnalysis> {
+  /** Faces in the detector's order, best score first. `giveWay` is called between the runs of the models. */
+  async analyse(
+    image: Image,
+    options: AnalyseOptions = {},
+    giveWay: () => Promise<void> = async () => {},
+  ): Promise<ImageAnalysis> {
     const { detector, embedder, liveness, limits = DEFAULT_LIMITS } = this.#parts;
     const found = await detector.detect(image);
+    await giveWay();
     const faces = options.largestOnly ? mainFace(found, image) : found;
     const looks = faces.map((face) => {
       const aligned = alignFace(image, face);
       return { aligned, poor: poorReason(face, aligned.quality, image, limits) };
     });
     const fit = looks.filter(({ poor }) => poor === null || options.embedPoor);
-    const embeddings = await embedder.embed(fit.map(({ aligned }) => aligned));
+    const embeddings: (Embedding | null)[] = [];
+    for (let index = 0; index < fit.length; index += FACES_AT_ONCE) {
+      const some = fit.slice(index, index + FACES_AT_ONCE).map(({ aligned }) => aligned);
+      embeddings.push(...(await embedder.embed(some)));
+      await giveWay();
+    }
     const analysed: AnalysedFace[] = [];
     for (const look of looks) {
       const { face, quality } = look.aligned;
+      if (analysed.length > 0) await giveWay();
       analysed.push({
         face,
         quality,
