@@ -5,7 +5,7 @@
 #
 # No Raspberry Pi is needed. A qemu-aarch64 with plugins is built from Debian's source, since Debian's own has none; the
 # arm64 build of Node.js runs in it with the arm64 build of ONNX Runtime that its package carries. What is counted is the
-# difference between 8 and 3 runs, divided by 5, so that start and loading fall out. Instructions are not cycles: they
+# difference between 25 and 5 runs, divided by 20, so that start, loading and compilation fall out. Instructions are not cycles: they
 # say nothing of memory. Everything lies below $FACED_A72_DIR (default: the user's cache) and is made once; the package
 # state of the machine is not touched. Needs Debian 12 or newer, a compiler, ninja, pkg-config and npm.
 set -euo pipefail
@@ -113,7 +113,7 @@ apt_sources
 [ -e "$work/qemu.ready" ] || build_qemu
 [ -e "$work/root.ready" ] || make_root
 for model; do
-  few=$(count "$(readlink -f "$model")" 3)
-  many=$(count "$(readlink -f "$model")" 8)
-  printf '%s\t%d\n' "$model" $(((many - few) / 5))
+  few=$(count "$(readlink -f "$model")" 5)
+  many=$(count "$(readlink -f "$model")" 25)
+  printf '%s\t%d\n' "$model" $(((many - few) / 20))
 done

@@ -6,6 +6,7 @@ import type { LivenessMode } from './domain/liveness.js';
 import { createStore } from './gallery/index.js';
 import { loadCards, type ModelCard } from './inference/card.js';
 import { createVision } from './inference/client.js';
+import { loadHeads } from './inference/heads.js';
 import type { Logger } from './lib/log.js';
 import { createBroker } from './mqtt/broker.js';
 import { createMqttLink, type MqttLink } from './mqtt/client.js';
@@ -17,6 +18,7 @@ import { PromiseKeeper, type PromiseSettings } from './pipeline/promise.js';
 import { bestPromise, thresholdFor } from './pipeline/threshold.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { chooseIsolation, memoryFigures } from './system/memory.js';
+import type { NamedHead } from './vision/head.js';
 
 /** From a configuration to parts: what the daemon and the commands build alike. */
 export interface Place {
@@ -217,6 +219,11 @@ function given<Key extends string>(values: Record<Key, string | null>): Partial<
 }
 
 /** The card of the recogniser in use. */
+/** What else is told of a face; the heads must have been trained on this recogniser. */
+export function openHeads({ config, modelsDir }: Place, card: ModelCard): Promise<NamedHead[]> {
+  return loadHeads(config.models.heads, { dir: modelsDir, space: card.space ?? card.id });
+}
+
 export async function openCard({ config, modelsDir }: Place): Promise<ModelCard> {
   const cards = await loadCards(modelsDir);
   const placed = cards.get(config.models.recogniser);

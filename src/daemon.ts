@@ -3,6 +3,7 @@ import {
   controlSocketPath,
   isolationOf,
   openCard,
+  openHeads,
   openMqtt,
   openStore,
   openVision,
@@ -158,7 +159,8 @@ async function build(
     // Whoever cannot keep the promise does not begin to decide.
     keeper.policy();
   });
-  const context = { device: config.device, model: card.id };
+  const heads = await openHeads(options, card);
+  const context = { device: config.device, model: card.id, heads };
   const feed = new TypedEvents<{ decided: RecognitionEvent }>((error) =>
     log.error({ error: String(error) }, 'a listener to events failed'),
   );

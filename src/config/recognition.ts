@@ -1,4 +1,4 @@
-import { decimal, oneOf, pathOrNull, section, text, wholeNumber } from './setting.js';
+import { decimal, oneOf, pathOrNull, section, text, texts, wholeNumber } from './setting.js';
 
 const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
 
@@ -18,6 +18,12 @@ export const models = section('Which models are used, by the id of their card (`
   liveness: text(MODEL_ID, {
     description: 'Tells a face from the picture of a face, one frame at a time.',
     default: 'minifasnet',
+    restart: true,
+  }),
+  heads: texts({
+    description:
+      'Files of heads (`faced model head train`): what else is told of a face, under `attributes` in the event. Relative paths start at the models folder.',
+    default: [],
     restart: true,
   }),
   backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {

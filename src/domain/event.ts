@@ -1,3 +1,4 @@
+import type { Attributes } from './attribute.js';
 import type { DecisionKind } from './decision.js';
 import type { FaceQuality } from './face.js';
 import type { PersonRef } from './person.js';
@@ -28,4 +29,6 @@ export interface RecognitionEvent {
   readonly model: string;
   /** From the capture of the deciding frame to this event. */
   readonly latencyMs: number;
+  /** What the heads of the configuration say of the face; left out without heads, and where no face was embedded. */
+  readonly attributes?: Attributes;
 }

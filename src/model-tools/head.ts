@@ -1,18 +1,23 @@
+import { type Head, softmax } from '../vision/head.js';
 import { cloneModel, floatTensor, type Model, makeNode } from './graph/index.js';
 
 /** One embedding (unit length) and the number of its class. */
 export interface Example {
   readonly vector: Float32Array;
   readonly label: number;
+  /** Pictures of one group (one person, say) are never on both sides of a test; each is its own where left out. */
+  readonly group?: string;
 }
 
-/** A softmax layer on an embedding. */
-export interface Head {
-  readonly classes: readonly string[];
-  readonly dimensions: number;
-  /** Classes by dimensions, row-major. */
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
+export interface Validation {
+  readonly folds: number;
+  readonly accuracy: number;
+  /** The mean over the classes of the share that was told right: what counts where classes differ in size. */
+  readonly balancedAccuracy: number;
+  /** What always naming the largest class would reach. */
+  readonly baseline: number;
+  /** Rows: the true class; columns: the answer. */
+  readonly confusion: readonly (readonly number[])[];
 }
 
 const STEPS = 400;
@@ -24,13 +29,16 @@ export function trainHead(examples: readonly Example[], classes: readonly string
   const dimensions = examples[0]?.vector.length ?? 0;
   const weight = new Float64Array(classes.length * dimensions);
   const bias = new Float64Array(classes.length);
+  // Each class weighs the same, however many pictures there are of it.
+  const shares = classes.map((_, label) => examples.filter((example) => example.label === label).length);
   for (let step = 0; step < STEPS; step += 1) {
     const slope = new Float64Array(weight.length);
     const lean = new Float64Array(classes.length);
     for (const { vector, label } of examples) {
-      const answer = softmaxOf(weight, bias, vector);
+      const answer = softmax(weight, bias, vector);
+      const weightOf = examples.length / (classes.length * Math.max(shares[label] ?? 1, 1));
       answer.forEach((share, index) => {
-        const error = share - (index === label ? 1 : 0);
+        const error = weightOf * (share - (index === label ? 1 : 0));
         lean[index] = (lean[index] ?? 0) + error;
         for (let k = 0; k < dimensions; k += 1)
           slope[index * dimensions + k] = (slope[index * dimensions + k] ?? 0) + error * (vector[k] ?? 0);
@@ -44,34 +52,58 @@ export function trainHead(examples: readonly Example[], classes: readonly string
   return { classes, dimensions, weight: Float32Array.from(weight), bias: Float32Array.from(bias) };
 }
 
-/** The share of each class, which sum to 1. */
-export function classify(head: Head, vector: Float32Array): Float64Array {
-  return softmaxOf(head.weight, head.bias, vector);
-}
-
-/** Right answers on examples that training did not see: every `folds`th is left out in turn. */
+/** Answers on examples that training did not see: k folds in which each class has its share (Kohavi 1995). */
 export function crossValidate(
   examples: readonly Example[],
   classes: readonly string[],
   folds = 5,
-): { accuracy: number; confusion: number[][] } {
+): Validation {
   const confusion = classes.map(() => classes.map(() => 0));
-  let right = 0;
+  const foldOf = assignFolds(examples, folds);
   for (let fold = 0; fold < folds; fold += 1) {
     const head = trainHead(
-      examples.filter((_, at) => at % folds !== fold),
+      examples.filter((_, at) => foldOf[at] !== fold),
       classes,
     );
-    for (const [at, example] of examples.entries()) {
-      if (at % folds !== fold) continue;
-      const answer = classify(head, example.vector);
-      const guess = answer.indexOf(Math.max(...answer));
-      if (guess === example.label) right += 1;
-      const row = confusion[example.label];
+    for (const [at, { vector, label }] of examples.entries()) {
+      if (foldOf[at] !== fold) continue;
+      const answer = softmax(head.weight, head.bias, vector);
+      const guess = answer.indexOf(answer.reduce((high, share) => Math.max(high, share), 0));
+      const row = confusion[label];
       if (row !== undefined) row[guess] = (row[guess] ?? 0) + 1;
     }
   }
-  return { accuracy: right / Math.max(examples.length, 1), confusion };
+  const counts = confusion.map((row) => row.reduce((sum, count) => sum + count, 0));
+  const right = confusion.map((row, label) => row[label] ?? 0);
+  const total = Math.max(examples.length, 1);
+  return {
+    folds,
+    accuracy: right.reduce((sum, count) => sum + count, 0) / total,
+    balancedAccuracy:
+      right.reduce((sum, count, label) => sum + count / Math.max(counts[label] ?? 1, 1), 0) / classes.length,
+    baseline: Math.max(...counts) / total,
+    confusion,
+  };
+}
+
+/** The groups of each class go round the folds; of a class with fewer groups than folds the single pictures do. */
+function assignFolds(examples: readonly Example[], folds: number): number[] {
+  const groups = new Map<number, Map<string, number>>();
+  const nameOf = ({ group }: Example, at: number): string => group ?? `/${at}`;
+  examples.forEach((example, at) => {
+    const own = groups.get(example.label) ?? new Map<string, number>();
+    const name = nameOf(example, at);
+    if (!own.has(name)) own.set(name, own.size);
+    groups.set(example.label, own);
+  });
+  const seen = new Map<number, number>();
+  return examples.map((example, at) => {
+    const own = groups.get(example.label);
+    const turn = seen.get(example.label) ?? 0;
+    seen.set(example.label, turn + 1);
+    const grouped = own !== undefined && own.size >= folds;
+    return (grouped ? (own.get(nameOf(example, at)) ?? 0) : turn) % folds;
+  });
 }
 
 /** The network with the head as a further output `name` (shares of the classes); the embedding stays the first output. */
@@ -104,19 +136,4 @@ export function appendHead(original: Model, head: Head, name: string): Model {
   graph.outputs.push({ name, type: 'float32', dims: [output.dims[0] ?? null, head.classes.length] });
   model.metadata.set(`${name}.classes`, JSON.stringify(head.classes));
   return model;
-}
-
-function softmaxOf(weight: ArrayLike<number>, bias: ArrayLike<number>, vector: Float32Array): Float64Array {
-  const logits = Float64Array.from(bias);
-  const dimensions = vector.length;
-  for (let index = 0; index < logits.length; index += 1) {
-    let sum = logits[index] ?? 0;
-    for (let k = 0; k < dimensions; k += 1)
-      sum += (weight[index * dimensions + k] as number) * (vector[k] as number);
-    logits[index] = sum;
-  }
-  const most = logits.reduce((high, value) => Math.max(high, value), Number.NEGATIVE_INFINITY);
-  const powers = logits.map((value) => Math.exp(value - most));
-  const total = powers.reduce((sum, value) => sum + value, 0);
-  return powers.map((value) => value / total);
 }

@@ -45,9 +45,10 @@ export const EXAMPLE_EVENT: RecognitionEvent = {
   quality: QUALITY,
   model: 'mobilefacenet',
   latencyMs: 87,
+  attributes: { glasses: { value: 'with', share: 0.97 } },
 };
 
-const { id: _id, model: _model, latencyMs: _latency, ...seen } = EXAMPLE_EVENT;
+const { id: _id, model: _model, latencyMs: _latency, attributes: _attributes, ...seen } = EXAMPLE_EVENT;
 const EXAMPLE_ATTEMPT = {
   ...seen,
   decision: 'poor',

@@ -91,6 +91,7 @@ function people({ device, cameras, snapshots, presentS }: DiscoveryAbout): Recor
         person_id: 'value_json.person.id if value_json.person else none',
         similarity: 'value_json.similarity',
         liveness: 'value_json.liveness',
+        attributes: 'value_json.attributes if value_json.attributes else {}',
       }),
     },
     person: {

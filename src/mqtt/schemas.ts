@@ -87,6 +87,15 @@ export const RecognitionSchema = Type.Object({
     minimum: 0,
     description: 'Milliseconds from the capture of the frame to the event.',
   }),
+  attributes: Type.Optional(
+    Type.Record(
+      Type.String({ pattern: '^[a-z][a-z0-9_]{0,31}$' }),
+      Type.Object({ value: Type.String(), share: Type.Number({ minimum: 0, maximum: 1 }) }),
+      describe(
+        'What the heads in `models.heads` say of the face: the likeliest class of each, and its share.',
+      ),
+    ),
+  ),
   sig: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9_-]{86}$',

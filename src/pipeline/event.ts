@@ -3,6 +3,7 @@ import type { RecognitionEvent } from '../domain/event.js';
 import type { FaceQuality } from '../domain/face.js';
 import type { Match } from '../domain/person.js';
 import { type Clock, systemClock } from '../lib/clock.js';
+import { attributesOf, type NamedHead } from '../vision/head.js';
 import { type DecisionPolicy, decide } from './decide.js';
 import type { Judged, Sighting } from './ports.js';
 
@@ -10,6 +11,8 @@ export interface EventContext {
   readonly device: string;
   /** Id of the recogniser. */
   readonly model: string;
+  /** What else is told of a face. */
+  readonly heads?: readonly NamedHead[];
   readonly clock?: Clock;
   readonly newId?: (timeMs: number) => string;
 }
@@ -19,6 +22,9 @@ export function buildEvent({ decision, sighting }: Judged, context: EventContext
   const clock = context.clock ?? systemClock;
   const evidence = decision.kind === 'poor' ? null : decision.evidence;
   const latency = clock.monotonic() - sighting.capturedAt.monotonicMs;
+  const { heads = [] } = context;
+  const attributes =
+    heads.length === 0 || sighting.embedding === null ? null : attributesOf(heads, sighting.embedding);
   return {
     v: 1,
     id: (context.newId ?? ulid)(clock.wall()),
@@ -37,6 +43,7 @@ export function buildEvent({ decision, sighting }: Judged, context: EventContext
     quality: roundedQuality(sighting.quality),
     model: context.model,
     latencyMs: Math.max(0, Math.round(latency * 10) / 10),
+    ...(attributes === null ? {} : { attributes }),
   };
 }
 

@@ -199,6 +199,7 @@ test('every template makes of the published examples what Home Assistant expects
     person_id: (event.person as { id: string }).id,
     similarity: 0.71,
     liveness: 0.98,
+    attributes: { glasses: { value: 'with', share: 0.97 } },
   });
   assert.equal((JSON.parse(out[1] ?? '') as { person: null }).person, null);
   assert.equal((JSON.parse(out.at(-1) ?? '') as { event_type: string }).event_type, 'granted');

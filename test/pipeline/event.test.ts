@@ -51,6 +51,23 @@ test('an event says who, when and how sure, and carries neither pixels nor vecto
   );
 });
 
+test('what heads say of a face is told with it, where there was a face to ask about', () => {
+  const head = {
+    name: 'glasses',
+    space: 'test',
+    classes: ['with', 'without'],
+    dimensions: 1,
+    weight: Float32Array.of(2, -2),
+    bias: Float32Array.of(0, 0),
+  };
+  const context = { device: 'porch', model: 'm', clock: CLOCK, heads: [head] };
+  const decision: Decision = { kind: 'poor', reason: 'too-dark' };
+  const { attributes } = buildEvent({ decision, sighting: SIGHTING }, context);
+  assert.deepEqual(attributes, { glasses: { value: 'with', share: 0.982 } });
+  const unseen = buildEvent({ decision, sighting: { ...SIGHTING, embedding: null } }, context);
+  assert.ok(!('attributes' in unseen));
+});
+
 test('a poor face has no numbers to show', () => {
   const event = buildEvent(
     { decision: { kind: 'poor', reason: 'too-dark' }, sighting: { ...SIGHTING, liveness: null } },

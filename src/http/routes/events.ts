@@ -27,6 +27,11 @@ export const Event = object({
   quality: Quality,
   model: Type.String(),
   latencyMs: Type.Number(),
+  attributes: Type.Optional(
+    Type.Record(Type.String(), Type.Object({ value: Type.String(), share: Type.Number() }), {
+      description: 'What the heads in `models.heads` say of the face.',
+    }),
+  ),
 });
 
 const FILTER = {
