@@ -13,6 +13,8 @@ import { createMqttLink, type MqttLink } from './mqtt/client.js';
 import type { DoorPort } from './mqtt/command-forms.js';
 import type { DiscoveryDoor } from './mqtt/discovery.js';
 import { DOOR_SHOT_PLAN } from './pipeline/best-shot.js';
+import type { EnrolmentRules } from './pipeline/enroller.js';
+import { enrolmentLimits } from './pipeline/enrolment.js';
 import type { CommandHandler, Store, Vision } from './pipeline/ports.js';
 import { PromiseKeeper, type PromiseSettings } from './pipeline/promise.js';
 import { bestPromise, thresholdFor } from './pipeline/threshold.js';
@@ -244,6 +246,19 @@ export function promiseFor({ config }: Place, card: ModelCard, store: Store): Pr
     thresholdFor: (gallery) => thresholdFor(card.curve, gallery).threshold,
     settings: promiseSettings(config),
   });
+}
+
+/** What a new sample is held to now. Throws promise.unmeasured when nothing can be promised for this gallery. */
+export function enrolmentRules(
+  { gallery }: Pick<Config, 'gallery'>,
+  card: ModelCard,
+  keeper: Pick<PromiseKeeper, 'policy'>,
+): EnrolmentRules {
+  return {
+    limits: enrolmentLimits(card.curve, gallery.samplesPerPerson),
+    duplicateFrom: keeper.policy().threshold,
+    keepImages: gallery.keepImages,
+  };
 }
 
 export function promiseSettings({ recognition, liveness }: Config): PromiseSettings {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
   controlSocketPath,
+  enrolmentRules,
   isolationOf,
   openCard,
   openHeads,
@@ -108,10 +109,15 @@ async function build(
     ...(photographs === undefined ? {} : { photographs }),
   });
   const keeper = promiseFor(options, card, store);
+  const { sameFace } = sameFaceLimits(card.curve);
   const service: FacedService = new FacedService({
     vision,
     store,
     judge: keeper,
+    enrolment: () => enrolmentRules(config, card, keeper),
+    space: card.space ?? card.id,
+    sameFace,
+    cameras: cameras.map(({ name }) => name),
     onGalleryChanged: async () => {
       sayGallery();
       await doors?.galleryChanged();
@@ -168,7 +174,7 @@ async function build(
   const recognition = new Recognition({
     presence: new Presence({
       policy: () => keeper.policy(),
-      sameFace: sameFaceLimits(card.curve).sameFace,
+      sameFace,
       livenessOf: (camera) => config.cameras[camera]?.liveness ?? 'off',
       renewAfterMs: renewAfter === 0 ? null : renewAfter * 1000,
     }),
@@ -288,7 +294,10 @@ async function build(
       try {
         await keeper.change(promiseSettings(next));
         await doors?.reload(next);
-        config = { ...config, recognition: next.recognition, liveness: next.liveness };
+        const { samplesPerPerson, keepImages } = next.gallery;
+        const gallery = { ...config.gallery, samplesPerPerson, keepImages };
+        const { recognition, liveness, audit } = next;
+        config = { ...config, recognition, liveness, gallery, audit };
       } finally {
         await notifier.ready();
       }

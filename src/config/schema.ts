@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { audit } from './audit.js';
 import { cameras } from './camera.js';
 import { access, doors } from './door.js';
 import { gallery } from './gallery.js';
@@ -10,7 +11,21 @@ import { device, isolation, log } from './system.js';
 
 /** The whole configuration: one file for each room, joined. */
 export const ConfigSchema = Type.Object(
-  { device, isolation, cameras, models, recognition, liveness, doors, access, gallery, mqtt, http, log },
+  {
+    device,
+    isolation,
+    cameras,
+    models,
+    recognition,
+    liveness,
+    doors,
+    access,
+    gallery,
+    audit,
+    mqtt,
+    http,
+    log,
+  },
   { title: 'faced', description: 'The configuration of faced.', additionalProperties: false },
 );
 

@@ -12,6 +12,7 @@ import type {
   AuditRow,
   AuditState,
   BackupInfo,
+  BackupTurn,
   CommandClaim,
   CommandVerdict,
   Consent,
@@ -312,6 +313,10 @@ class StoreClient implements Store {
 
   backup(path: string): Promise<BackupInfo> {
     return this.#call('backup', path);
+  }
+
+  rotateBackups(turn: { directory: string; keep: number }): Promise<BackupTurn> {
+    return this.#call('rotateBackups', turn);
   }
 
   purgeBackup(path: string): Promise<number> {

@@ -18,6 +18,7 @@ import type {
 import { AccessRecords } from './access-records.js';
 import { Audit } from './audit.js';
 import { backupTo, integrityProblems, purgeCopy, tombstonesOf } from './backup.js';
+import { rotate } from './backup-folder.js';
 import type { StoreWorkerOptions } from './client.js';
 import { CommandIds } from './command-ids.js';
 import { Consents } from './consents.js';
@@ -117,6 +118,10 @@ export class LocalStore {
         this.#now.unknown.forget(which),
       pruneUnknown: () => this.#now.unknown.prune(Date.now()),
       backup: (path: string) => this.#tracked(backupTo(this.#now.db, path)),
+      rotateBackups: (turn: { directory: string; keep: number }) => {
+        const { db, gallery } = this.#now;
+        return this.#tracked(rotate(db, gallery.sealer, turn));
+      },
       purgeBackup: (path: string) => {
         const { db, gallery } = this.#now;
         return this.#tracked(purgeCopy(path, tombstonesOf(db), gallery.sealer));

@@ -2,11 +2,11 @@ import { monotonicFactory } from 'ulid';
 import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
+import { normaliseName } from '../domain/name.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
 import type { Enrolment, GalleryCounts, NewSample, OwnSample, SampleInfo } from '../pipeline/ports.js';
 import type { Db } from './database.js';
 import { emptyLog, forGood } from './for-good.js';
-import { normaliseName } from './names.js';
 import type { Sealer } from './seal.js';
 import type { SampleSearch } from './search.js';
 

@@ -2,11 +2,11 @@ import { isValid } from 'ulid';
 import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
+import { normaliseName } from '../domain/name.js';
 import type { Consent, PersonExport } from '../pipeline/ports.js';
 import type { Consents } from './consents.js';
 import type { Db } from './database.js';
 import type { SampleImages } from './images.js';
-import { normaliseName } from './names.js';
 import type { People, SampleRow, StoredSample } from './people.js';
 
 export interface TransferParts {

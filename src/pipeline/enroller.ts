@@ -1,6 +1,7 @@
 import type { Embedding } from '../domain/embedding.js';
-import type { ErrorCode } from '../domain/errors.js';
+import { type ErrorCode, FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
+import { normaliseName } from '../domain/name.js';
 import type { PersonRef } from '../domain/person.js';
 import { type Candidate, type EnrolmentLimits, planEnrolment, type Verdict } from './enrolment.js';
 import { MeanEmbedding } from './mean-embedding.js';
@@ -57,6 +58,19 @@ export interface EnrollerDeps {
   readonly allow: (more: { people: number; samples: number }) => Promise<void>;
 }
 
+/** Who is in the gallery while an import is checked. */
+interface Known {
+  readonly ids: ReadonlySet<string>;
+  /** Id by name. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
+/** Somebody of the same file. */
+interface Seen {
+  readonly name: string;
+  readonly mean: MeanEmbedding;
+}
+
 /** Faces to samples: what is a duplicate, an outlier or nothing new is refused; the rest goes in at once. One at a time. */
 export class Enroller {
   readonly #deps: EnrollerDeps;
@@ -68,6 +82,16 @@ export class Enroller {
 
   enroll(request: EnrolRequest): Promise<EnrolAnswer> {
     return this.#turns.take(() => this.#enroll(request));
+  }
+
+  /** Rejects with `enroll.duplicate` when the face belongs to somebody else in the gallery. */
+  async mustBeFree(name: string, embedding: Embedding): Promise<void> {
+    const [match] = await this.#deps.store.search([embedding]);
+    if (match == null || match.similarity < this.#deps.rules().duplicateFrom) return;
+    if (match.person.id === (await this.#find(name))) return;
+    throw new FacedError('enroll.duplicate', `this face is already ${match.person.name}`, {
+      fix: 'rename that person, or enrol with --force when these are two people (twins)',
+    });
   }
 
   async #enroll({ name, looks, force, actor, from, consent }: EnrolRequest): Promise<EnrolAnswer> {
@@ -104,9 +128,15 @@ export class Enroller {
     return this.#turns.take(async () => {
       const refused: RefusedImport[] = [];
       const left: PersonExport[] = [];
-      const before: { name: string; mean: MeanEmbedding }[] = [];
+      const there = await this.#deps.store.people();
+      const known = {
+        ids: new Set(there.map(({ id }) => id)),
+        names: new Map(there.map(({ id, name }) => [name, id])),
+      };
+      const seen: Seen[] = [];
       for (const person of people) {
-        const { embeddings, refused: no } = await this.#checkPerson(person, before, options.force ?? false);
+        const checked = await this.#checkPerson(person, { known, seen, force: options.force ?? false });
+        const { embeddings, refused: no } = checked;
         refused.push(...no);
         if (embeddings.length > 0 || person.embeddings.length === 0)
           left.push({ ...person, embeddings, samples: embeddings.length });
@@ -117,13 +147,13 @@ export class Enroller {
 
   async #checkPerson(
     person: PersonExport,
-    before: { name: string; mean: MeanEmbedding }[],
-    force: boolean,
+    { known, seen, force }: { known: Known; seen: Seen[]; force: boolean },
   ): Promise<{ embeddings: PersonExport['embeddings'][number][]; refused: RefusedImport[] }> {
     const { store, rules } = this.#deps;
     const { limits, duplicateFrom } = rules();
-    const everybody = await store.people();
-    const target = everybody.find(({ id }) => id === person.id)?.id ?? (await this.#find(person.name));
+    const target = known.ids.has(person.id)
+      ? person.id
+      : (known.names.get(normaliseName(person.name)) ?? null);
     const there = new Set(target === null ? [] : (await store.samples(target)).map(({ id }) => id));
     const embeddings = person.embeddings.filter(({ id }) => there.has(id));
     const refused: RefusedImport[] = [];
@@ -135,7 +165,7 @@ export class Enroller {
         own: target === null ? [] : await store.ownSamples(target, space),
       });
       const taken = fresh.filter((_, index) => verdicts[index]?.accepted);
-      const twin = force ? undefined : inTheSameFile(person, taken, { before, duplicateFrom });
+      const twin = force ? undefined : inTheSameFile(person, taken, { seen, duplicateFrom });
       if (twin === undefined) embeddings.push(...taken);
       for (const [index, { id }] of fresh.entries()) {
         const verdict = verdicts[index];
@@ -157,7 +187,7 @@ export class Enroller {
   }
 
   async #find(name: string): Promise<string | null> {
-    const normal = name.normalize('NFC').trim();
+    const normal = normaliseName(name);
     return (await this.#deps.store.people()).find((one) => one.name === normal)?.id ?? null;
   }
 }
@@ -174,16 +204,16 @@ function lookOf({ space, vector, quality }: PersonExport['embeddings'][number]):
 function inTheSameFile(
   { name }: PersonExport,
   taken: PersonExport['embeddings'],
-  { before, duplicateFrom }: { before: { name: string; mean: MeanEmbedding }[]; duplicateFrom: number },
+  { seen, duplicateFrom }: { seen: Seen[]; duplicateFrom: number },
 ): Extract<Verdict, { accepted: false }> | undefined {
   const [first, ...others] = taken.map(({ space, vector }) => ({ space, vector }));
   if (first === undefined) return undefined;
   const mean = new MeanEmbedding(first);
   for (const one of others) mean.add(one);
-  const same = before.find(
+  const same = seen.find(
     (one) => one.name !== name && one.mean.similarityTo(mean.embedding()) >= duplicateFrom,
   );
-  if (same === undefined) before.push({ name, mean });
+  if (same === undefined) seen.push({ name, mean });
   else return { accepted: false, code: 'enroll.duplicate', reason: `this face is already ${same.name}` };
   return undefined;
 }

@@ -286,6 +286,18 @@ export interface UnknownGroup {
   readonly best: string;
 }
 
+/** What one turn of a folder of backups did. */
+export interface BackupTurn extends BackupInfo {
+  /** The new backup. */
+  readonly path: string;
+  /** People who had been deleted and are now out of older backups, each counted once for each backup. */
+  readonly purged: number;
+  /** Backups that were deleted because newer ones are enough. */
+  readonly removed: readonly string[];
+  /** Backups that could not be gone through (another key, damage): they keep what they hold. */
+  readonly failed: readonly string[];
+}
+
 export interface BackupInfo {
   readonly bytes: number;
   /** Milliseconds since 1970. */
@@ -532,6 +544,8 @@ export interface Store {
 
   /** A copy of the database while it is in use, checked before it takes the name `path`. It is sealed with the same key and says which. */
   backup(path: string): Promise<BackupInfo>;
+  /** One turn of a folder of backups: see {@link BackupTurn}. `keep`: how many stay, the new one among them. */
+  rotateBackups(turn: { directory: string; keep: number }): Promise<BackupTurn>;
   /** Takes people who were deleted since out of a backup, with their names in its events; answers how many people. */
   purgeBackup(path: string): Promise<number>;
   /** What is wrong with the database, in SQLite's words; empty when nothing is. */

@@ -1,8 +1,33 @@
 import type { Decision } from '../domain/decision.js';
+import type { EmbeddingSpace } from '../domain/embedding.js';
 import { type ErrorCode, FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
+import { normaliseName } from '../domain/name.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
-import type { AnalysedFace, AuditRow, AuditState, PersonExport, Store, Vision } from './ports.js';
+import type { CallContext } from '../lib/rpc.js';
+import { CameraEnrolment } from './camera-enrolment.js';
+import { Enroller, type EnrolmentRules, type Look, type RefusedImport } from './enroller.js';
+import { mustFind } from './find-person.js';
+import { Keeping } from './keeping.js';
+import type {
+  AnalysedFace,
+  AuditFilter,
+  AuditRow,
+  AuditState,
+  HeadClaim,
+  PersonExport,
+  Store,
+  Vision,
+} from './ports.js';
+
+/** What every enrolment may say. */
+export interface EnrolOptions {
+  readonly actor: string;
+  /** Take the face although it looks like somebody else's, or unlike this person's others. */
+  readonly force?: boolean;
+  /** Version of the text that the person agreed to, and when. */
+  readonly consent?: { readonly version: string; readonly givenAt: number };
+}
 
 /** The answer for one picture that was to be learnt from. */
 export type EnrolledPicture =
@@ -37,9 +62,17 @@ export interface Judge {
 }
 
 export interface ServiceDeps {
-  readonly vision: Pick<Vision, 'analyse'>;
+  readonly vision: Pick<Vision, 'analyse' | 'snapshot' | 'embedCrops'>;
   readonly store: Store;
   readonly judge: Judge;
+  /** What a new sample is held to; asked at each enrolment. */
+  readonly enrolment: () => EnrolmentRules;
+  /** The recogniser's, for what has to be embedded again. */
+  readonly space: EmbeddingSpace;
+  /** Cosine from which two looks of one minute are the same face. */
+  readonly sameFace: number;
+  /** Cameras in front of which somebody can be learnt. */
+  readonly cameras: readonly string[];
   /** Told after every change of the gallery; the change is done when this is. */
   readonly onGalleryChanged?: () => void | Promise<void>;
 }
@@ -53,6 +86,8 @@ const BYSTANDER_AREA_RATIO = 3;
 /** What can be called from outside, over the control socket. */
 export const SERVICE_METHODS = [
   'enroll',
+  'enrollPictures',
+  'enrollFromCamera',
   'identify',
   'people',
   'rename',
@@ -66,36 +101,65 @@ export const SERVICE_METHODS = [
 /** What people ask of faced one picture or one person at a time; the same behind the command line, the control socket and MQTT. */
 export class FacedService {
   readonly #deps: ServiceDeps;
+  readonly #enroller: Enroller;
+  readonly #cameraEnrolment: CameraEnrolment;
+  /** Pictures, consent, strangers, backups: what is kept, and how it is forgotten. */
+  readonly keeping: Keeping;
 
   constructor(deps: ServiceDeps) {
+    const { store, judge, vision, sameFace } = deps;
     this.#deps = deps;
+    this.#enroller = new Enroller({
+      store,
+      rules: () => deps.enrolment(),
+      allow: (more) => judge.allow(more),
+    });
+    this.#cameraEnrolment = new CameraEnrolment({ vision, sameFace });
+    this.keeping = new Keeping({
+      ...{ store, vision, space: deps.space, enroller: this.#enroller },
+      allow: (more) => judge.allow(more),
+      changed: () => this.#changed(),
+    });
   }
 
   /** Learns the one face of a picture as a sample of `name`; the person is made with the first accepted sample. */
-  async enroll(request: { name: string; image: Uint8Array; actor: string }): Promise<EnrolledPicture> {
-    const { vision, store, judge } = this.#deps;
-    let face: AnalysedFace;
-    try {
-      face = subjectOf((await vision.analyse(request.image)).faces);
-    } catch (thrown) {
-      const error = FacedError.from(thrown);
-      if (!aboutThePicture(error)) throw error;
-      return { accepted: false, code: error.code, reason: error.message, quality: null };
-    }
-    const { quality, embedding } = face;
-    if (embedding === null) {
-      const reason = `the face is not good enough (${face.poor ?? 'quality'})`;
-      return { accepted: false, code: 'enroll.poor', reason, quality };
-    }
-    const known = (await store.people()).some(
-      (person) => person.name === request.name.normalize('NFC').trim(),
-    );
-    await judge.allow({ people: known ? 0 : 1, samples: 1 });
-    const person = await store.ensurePerson(request.name);
-    await store.addSamples(person.id, [{ embedding, quality }]);
-    await store.audit({ kind: 'enroll', actor: request.actor, detail: { person: person.id, samples: 1 } });
-    await this.#changed();
-    return { accepted: true, person, quality };
+  async enroll(request: EnrolOptions & { name: string; image: Uint8Array }): Promise<EnrolledPicture> {
+    const { image, ...rest } = request;
+    const [outcome] = await this.enrollPictures({ ...rest, images: [image] });
+    if (outcome === undefined) throw new FacedError('internal', 'a picture was not answered');
+    return outcome;
+  }
+
+  /** Learns several pictures of one person, which are judged together: one of somebody else among them is an outlier. */
+  async enrollPictures(
+    request: EnrolOptions & { name: string; images: readonly Uint8Array[] },
+  ): Promise<EnrolledPicture[]> {
+    const { images, ...rest } = request;
+    const answers: (EnrolledPicture | Learnable)[] = [];
+    for (const image of images) answers.push(await this.#learnable(image));
+    const faces = answers.filter((one): one is Learnable => 'look' in one);
+    const learnt = await this.#learn({ ...rest, from: 'picture' }, faces);
+    let next = 0;
+    return answers.map((one) => ('look' in one ? (learnt[next++] ?? missing()) : one));
+  }
+
+  /** Leads somebody in front of a camera through a few good shots. Says what is wrong by `progress`, which is told of each change. */
+  async enrollFromCamera(
+    request: EnrolOptions & { name: string; camera: string | null },
+    context: CallContext,
+  ): Promise<EnrolledPicture[]> {
+    const { name, force } = request;
+    const camera = this.#camera(request.camera);
+    // Said before anybody stands still for it.
+    normaliseName(name);
+    const shots = await this.#cameraEnrolment.take({
+      ...{ name, camera, signal: context.signal, onProgress: context.progress },
+      onFirstShot: async ({ embedding }) => {
+        if (embedding !== null && force !== true) await this.#enroller.mustBeFree(name, embedding);
+      },
+    });
+    const { camera: _camera, ...rest } = request;
+    return this.#learn({ ...rest, from: 'camera' }, shots.flatMap(asLearnable));
   }
 
   /** Every face of a picture against the gallery. */
@@ -111,11 +175,11 @@ export class FacedService {
     });
   }
 
-  verifyAudit(): Promise<AuditState> {
-    return this.#deps.store.verifyAudit();
+  verifyAudit(claim?: HeadClaim): Promise<AuditState> {
+    return this.#deps.store.verifyAudit(claim);
   }
 
-  exportAudit(request: { after: number; limit: number }): Promise<AuditRow[]> {
+  exportAudit(request: AuditFilter): Promise<AuditRow[]> {
     return this.#deps.store.exportAudit(request);
   }
 
@@ -133,8 +197,8 @@ export class FacedService {
 
   async remove(request: { person: string; actor: string }): Promise<PersonRef> {
     const person = await this.#find(request.person);
-    await this.#deps.store.removePerson(person.id);
-    await this.#deps.store.audit({ kind: 'remove', actor: request.actor, detail: { person: person.id } });
+    const row = { kind: 'remove', actor: request.actor, detail: { person: person.id } };
+    await this.#deps.store.removePerson(person.id, [row]);
     await this.#changed();
     return { id: person.id, name: person.name };
   }
@@ -150,35 +214,91 @@ export class FacedService {
     return exported;
   }
 
+  /** Joins people of another device. What is a duplicate, an outlier or nothing new is not taken, and said. */
   async importPeople(request: {
     people: readonly PersonExport[];
     actor: string;
-  }): Promise<{ people: number; samples: number }> {
-    const samples = request.people.reduce((sum, person) => sum + person.embeddings.length, 0);
-    await this.#deps.judge.allow({ people: request.people.length, samples });
-    const added = await this.#deps.store.importPeople(request.people);
-    await this.#deps.store.audit({ kind: 'import', actor: request.actor, detail: { ...added } });
+    force?: boolean;
+  }): Promise<{ people: number; samples: number; refused?: RefusedImport[] }> {
+    const { store, judge } = this.#deps;
+    const options = request.force === undefined ? {} : { force: request.force };
+    const { people, refused } = await this.#enroller.checkImport(request.people, options);
+    const samples = people.reduce((sum, person) => sum + person.embeddings.length, 0);
+    await judge.allow({ people: people.length, samples });
+    const added = await store.importPeople(people);
+    const detail = { ...added, refused: refused.length };
+    await store.audit({ kind: 'import', actor: request.actor, detail });
     await this.#changed();
-    return added;
+    return refused.length === 0 ? added : { ...added, refused };
   }
 
   /** By id, else by exact name. */
   async #find(idOrName: string): Promise<Person> {
-    const people = await this.#deps.store.people();
-    const name = idOrName.normalize('NFC').trim();
-    const person = people.find(({ id }) => id === idOrName) ?? people.find((one) => one.name === name);
-    if (person === undefined) {
-      throw new FacedError('gallery.not-found', 'nobody has this id or name', {
-        fix: 'faced people list shows who is there',
-      });
+    return mustFind(await this.#deps.store.people(), idOrName);
+  }
+
+  /** The face of a picture, or why there is none to learn. */
+  async #learnable(image: Uint8Array): Promise<EnrolledPicture | Learnable> {
+    let face: AnalysedFace;
+    try {
+      face = subjectOf((await this.#deps.vision.analyse(image, { crops: true })).faces);
+    } catch (thrown) {
+      const error = FacedError.from(thrown);
+      if (!aboutThePicture(error)) throw error;
+      return { accepted: false, code: error.code, reason: error.message, quality: null };
     }
-    return person;
+    const [learnable] = asLearnable(face);
+    if (learnable !== undefined) return learnable;
+    const reason = `the face is not good enough (${face.poor ?? 'quality'})`;
+    return { accepted: false, code: 'enroll.poor', reason, quality: face.quality };
+  }
+
+  async #learn(
+    request: EnrolOptions & { name: string; from: string },
+    faces: readonly Learnable[],
+  ): Promise<EnrolledPicture[]> {
+    if (faces.length === 0) return [];
+    const looks = faces.map(({ look }) => look);
+    const { person, verdicts } = await this.#enroller.enroll({ ...request, looks });
+    if (person !== null) await this.#changed();
+    return looks.map(({ quality }, index) => {
+      const verdict = verdicts[index] ?? missing();
+      if (!verdict.accepted) return { ...verdict, quality };
+      return { accepted: true, person: person ?? missing(), quality };
+    });
+  }
+
+  #camera(asked: string | null): string {
+    const { cameras } = this.#deps;
+    const [only] = cameras;
+    if (asked !== null && cameras.includes(asked)) return asked;
+    if (asked === null && only !== undefined && cameras.length === 1) return only;
+    const names = cameras.length === 0 ? 'there is none' : `the cameras are ${cameras.join(', ')}`;
+    throw new FacedError(
+      'source.invalid',
+      asked === null ? `a camera must be named: ${names}` : `there is no camera ${asked}: ${names}`,
+      { fix: 'name one of the cameras of faced.yaml' },
+    );
   }
 
   async #changed(): Promise<void> {
     await this.#deps.judge.refresh();
     await this.#deps.onGalleryChanged?.();
   }
+}
+
+/** A face that is good enough to be learnt. */
+interface Learnable {
+  readonly look: Look;
+}
+
+function asLearnable({ embedding, quality, crop }: AnalysedFace): Learnable[] {
+  if (embedding === null) return [];
+  return [{ look: crop === undefined ? { embedding, quality } : { embedding, quality, crop } }];
+}
+
+function missing(): never {
+  throw new FacedError('internal', 'an answer is missing');
 }
 
 /** The one face that a picture for enrolment is of. Throws `enroll.no-face` or `enroll.several-faces`. */

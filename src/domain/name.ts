@@ -1,4 +1,4 @@
-import { FacedError } from '../domain/errors.js';
+import { FacedError } from './errors.js';
 
 const LONGEST = 200;
 
