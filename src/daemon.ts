@@ -22,7 +22,7 @@ import { serveOnSocket } from './lib/socket-rpc.js';
 import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
 import { commandHandler } from './pipeline/commands.js';
-import { attemptOf } from './pipeline/event.js';
+import { attemptOf, type Looked } from './pipeline/event.js';
 import { Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
 import type { Store, Vision } from './pipeline/ports.js';
@@ -167,7 +167,7 @@ async function build(
   });
   const heads = await openHeads(options, card);
   const context = { device: config.device, model: card.id, heads };
-  const feed = new TypedEvents<{ decided: RecognitionEvent }>((error) =>
+  const feed = new TypedEvents<{ decided: RecognitionEvent; looked: Looked }>((error) =>
     log.error({ error: String(error) }, 'a listener to events failed'),
   );
   const { renewAfter } = config.recognition;
@@ -193,8 +193,11 @@ async function build(
     eachLook: (camera) => doors?.watches(camera) === true,
     onLook: (sighting, match, own) => {
       doors?.looked(sighting, own);
-      if (config.mqtt.attempts)
-        link.attempt(attemptOf({ sighting, match, policy: keeper.policy(), device: config.device }));
+      // While the promise cannot be kept nothing is decided, and nothing is shown.
+      if (keeper.problem() !== null) return;
+      const look = attemptOf({ sighting, match, policy: keeper.policy(), device: config.device });
+      feed.emit('looked', look);
+      if (config.mqtt.attempts) link.attempt(look);
     },
   });
   const watch = new HouseWatch({ stateDir: options.stateDir, log });
@@ -262,6 +265,7 @@ async function build(
       ...{ service, access, vision, store, health, log, judge: keeper },
       cameras: cameras.map(({ name }) => name),
       events: { on: (listener) => feed.on('decided', listener) },
+      looks: { on: (listener) => feed.on('looked', listener) },
       notices: watch.notices,
       machine: () => watch.machine(),
       gallery: () => keeper.counts(),

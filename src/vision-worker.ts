@@ -15,6 +15,7 @@ import { channelOf, serve } from './lib/rpc.js';
 import { decodeCrop, ImageAnalyser } from './pipeline/analyse.js';
 import { CameraLoop } from './pipeline/camera-loop.js';
 import { Flow } from './pipeline/flow.js';
+import { type Label, LiveView } from './pipeline/live-view.js';
 import type {
   AnalyseOptions,
   FaceEmbedder,
@@ -42,6 +43,7 @@ class VisionWorker {
   #logger: Logger = createLogger('info');
   #sources: FrameSource[] = [];
   #loops = new Map<string, CameraLoop>();
+  readonly #views = new Map<string, LiveView>();
   #running: Promise<unknown> = Promise.resolve();
   #beat: NodeJS.Timeout | undefined;
   #analyser: ImageAnalyser | undefined;
@@ -68,6 +70,7 @@ class VisionWorker {
       'sourcesEnded',
       'beat',
       'backendChanged',
+      'viewed',
     ] as const) {
       this.#events.on(name, (payload) => this.#emit(name, payload));
     }
@@ -101,7 +104,13 @@ class VisionWorker {
     this.#analyser = new ImageAnalyser(liveness === null ? parts : { ...parts, liveness });
     for (const camera of options.cameras) {
       const source = await this.#sourceOf(camera, options);
+      const liveView = new LiveView({
+        camera: camera.name,
+        onViewed: (view) => this.#events.emit('viewed', view),
+      });
+      this.#views.set(camera.name, liveView);
       const loop = new CameraLoop({
+        liveView,
         source,
         view: camera.view,
         detector: models.detector,
@@ -168,12 +177,22 @@ class VisionWorker {
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {
-    const loop = this.#loops.get(camera);
-    if (loop === undefined) {
-      const names = [...this.#loops.keys()].join(', ') || 'none';
-      throw new FacedError('source.invalid', `there is no camera ${camera}; the cameras are: ${names}`);
-    }
-    return loop.snapshot();
+    return this.#named(this.#loops, camera).snapshot();
+  }
+
+  watch({ camera, ...request }: { camera: string; forMs: number; fps: number }): void {
+    this.#named(this.#views, camera).watch(request);
+  }
+
+  label(label: Label): void {
+    for (const view of this.#views.values()) view.label(label);
+  }
+
+  #named<Part>(parts: ReadonlyMap<string, Part>, camera: string): Part {
+    const part = parts.get(camera);
+    if (part !== undefined) return part;
+    const names = [...parts.keys()].join(', ') || 'none';
+    throw new FacedError('source.invalid', `there is no camera ${camera}; the cameras are: ${names}`);
   }
 
   async #runLoops(cameras: readonly CameraSettings[]): Promise<void> {
@@ -234,6 +253,8 @@ const server = serve(channel, {
   judged: (sightings: number) => worker.judged(sightings),
   embedCrops: (crops: readonly Uint8Array[]) => worker.embedCrops(crops),
   snapshot: (camera: string) => worker.snapshot(camera),
+  watch: (request: { camera: string; forMs: number; fps: number }) => worker.watch(request),
+  label: (label: Label) => worker.label(label),
 });
 const worker = new VisionWorker((name, payload) => server.emit(name, payload));
 

@@ -1,6 +1,7 @@
 import type { RecognitionEvent } from '../domain/event.js';
 import type { Logger } from '../lib/log.js';
 import type { Access } from '../pipeline/access.js';
+import type { Looked } from '../pipeline/event.js';
 import type { Health } from '../pipeline/health.js';
 import type { Notices } from '../pipeline/notices.js';
 import type { Store, Vision } from '../pipeline/ports.js';
@@ -10,11 +11,13 @@ import type { FacedService, Judge } from '../pipeline/service.js';
 export interface HttpParts {
   readonly service: FacedService;
   readonly access: Access;
-  readonly vision: Pick<Vision, 'analyse' | 'snapshot' | 'on'>;
+  readonly vision: Pick<Vision, 'analyse' | 'snapshot' | 'on' | 'watch' | 'label'>;
   readonly store: Store;
   readonly judge: Judge;
   readonly health: Pick<Health, 'report' | 'stages' | 'sinceBeat'>;
   readonly events: EventFeed;
+  /** Each look that was judged, whatever came of it. */
+  readonly looks: { on(listener: (look: Looked) => void): () => void };
   readonly notices: Notices;
   readonly machine: () => Promise<MachineLook>;
   readonly gallery: () => { readonly people: number; readonly samples: number };

@@ -8,6 +8,7 @@ import { type Certificate, givenCertificate, ownCertificate } from './certificat
 import { errorReply } from './errors.js';
 import { Gatekeeper } from './gatekeeper.js';
 import { HomeNetwork } from './home-network.js';
+import { LiveHub } from './live.js';
 import { Metrics } from './metrics.js';
 import { isLoopback } from './origin.js';
 import type { HttpOptions, HttpParts } from './parts.js';
@@ -196,13 +197,18 @@ export class HttpServer {
     const { signal } = this.#stopping;
     const context = { ...this.#parts, options: this.#options, gate: this.#gate, stopping: signal };
     const metrics = new Metrics(context);
-    signal.addEventListener('abort', () => metrics.stop());
+    const live = new LiveHub(context);
+    signal.addEventListener('abort', () => {
+      metrics.stop();
+      live.stop();
+    });
     app.addHook('onResponse', async (request, reply) => {
       const { url: route = 'none' } = request.routeOptions;
       const { method } = request;
       metrics.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
     });
-    for (const one of allRoutes(context, this.#gatekeeper, metrics)) this.#add(app, one);
+    for (const one of allRoutes(context, { gatekeeper: this.#gatekeeper, metrics, live }))
+      this.#add(app, one);
     return app;
   }
 

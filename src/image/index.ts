@@ -79,6 +79,19 @@ export function rotateInto(source: Image, target: WritableImage, degrees: 90 | 1
   native().rotateInto(source, target, degrees);
 }
 
+/**
+ * A frame around a box, and ASCII text on a bar of its colour above it (below where there is no room), drawn into a
+ * bgr24 image. The box is in whole pixels and may lie outside; `colour` is blue, green, red.
+ */
+export function drawBox(
+  image: WritableImage,
+  { x, y, width, height }: Box,
+  { colour, text }: { colour: readonly [number, number, number]; text: string },
+): void {
+  requireFormat(image, 'bgr24');
+  native().drawBox(image, [x, y, width, height], colour, text);
+}
+
 /** Sharpness: variance of the 3x3 Laplacian over grey levels (Pech-Pacheco et al., ICPR 2000). Higher is sharper. */
 export function laplacianVariance(image: Image): number {
   return native().laplacianVariance(image);

@@ -20,6 +20,7 @@ export interface Native {
   convertInto(source: Image, target: Image): void;
   warpAffineInto(source: Image, target: Image, matrix: Float64Array, border: string, fill: number): void;
   rotateInto(source: Image, target: Image, degrees: number): void;
+  drawBox(image: Image, box: readonly number[], colour: readonly number[], text: string): void;
   laplacianVariance(image: Image): number;
   /** Begins to open at once; `onChange` means: ask status() again. */
   readonly Capture: new (

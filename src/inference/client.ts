@@ -140,6 +140,15 @@ class SupervisedVision implements Vision {
     return running.caller.call('embedCrops', crops);
   }
 
+  async watch(request: { camera: string; forMs: number; fps: number }): Promise<void> {
+    await this.#running?.caller.call('watch', request);
+  }
+
+  label(label: { track: string; text: string; tone: 'known' | 'unknown' | 'spoof' }): void {
+    // Of a worker that ended nobody sees the boxes.
+    this.#running?.caller.call('label', label).catch(() => undefined);
+  }
+
   async snapshot(camera: string): Promise<Uint8Array | null> {
     return (await this.#running?.caller.call<Uint8Array | null>('snapshot', camera)) ?? null;
   }

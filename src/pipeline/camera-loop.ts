@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { FacedError } from '../domain/errors.js';
-import type { Face } from '../domain/face.js';
+import type { Box, Face } from '../domain/face.js';
 import type { Frame, Image } from '../domain/frame.js';
 import { encodeJpeg } from '../image/index.js';
 import type { TypedEvents } from '../lib/events.js';
@@ -10,6 +10,7 @@ import { Company } from './company.js';
 import type { Flow } from './flow.js';
 import { FrameView } from './frame-view.js';
 import { LifeWatch } from './life-watch.js';
+import type { LiveView } from './live-view.js';
 import { MotionGate, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH } from './motion.js';
 import type {
   CameraStats,
@@ -39,6 +40,8 @@ export interface CameraLoopParts {
   /** Which signs of life are gathered. Default: none. */
   readonly life?: CameraLiveness;
   readonly turns: Turns;
+  /** For people who watch. */
+  readonly liveView?: LiveView;
   readonly stages: StageClock;
   readonly events: TypedEvents<VisionEvents>;
   /** The work on one frame failed. Said each time; whoever listens says it once. */
@@ -81,6 +84,8 @@ export class CameraLoop {
   #snapshots: ((jpeg: Uint8Array | null) => void)[] = [];
   #over = false;
   #held = false;
+  /** As of the last detection, for people who watch. */
+  #inView: readonly { track: string; box: Box }[] = [];
   readonly #onUnusable = (): void => {
     this.#unusable++;
   };
@@ -186,7 +191,8 @@ export class CameraLoop {
     }
     if (frame.still) await this.#still({ frame, image, nowMs });
     else await this.#moving({ frame, image, nowMs });
-    stages.lap('frame', startedAt);
+    const viewAt = stages.lap('frame', startedAt);
+    if (this.#parts.liveView?.show(image, this.#inView) === true) stages.lap('view', viewAt);
   }
 
   async #moving(moment: Moment): Promise<void> {
@@ -200,6 +206,7 @@ export class CameraLoop {
     const detectAt = stages.lap('motion', gateAt);
     if (!open) {
       this.#asleep++;
+      this.#inView = [];
       return;
     }
     const settled = this.#shots.settled(nowMs) && this.#life.settled;
@@ -211,6 +218,7 @@ export class CameraLoop {
     stages.lap('track', trackAt);
     for (const track of ended) await this.#end(track);
     const believed = seen.filter((one) => one.confirmed);
+    this.#inView = seen.map(({ id, face: { box } }) => ({ track: id, box }));
     this.#company.see(believed);
     await this.#life.look(believed, moment);
     const shots = await this.#shots.take(believed, moment);

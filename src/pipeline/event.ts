@@ -47,6 +47,9 @@ export function buildEvent({ decision, sighting }: Judged, context: EventContext
   };
 }
 
+/** What {@link attemptOf} says of a look. */
+export type Looked = ReturnType<typeof attemptOf>;
+
 /** One look on its own, final or not, as the `attempt` topic tells it: what {@link decide} says of this look alone. */
 export function attemptOf(look: {
   sighting: Sighting;

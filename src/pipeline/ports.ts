@@ -129,6 +129,12 @@ export interface CameraStats extends SourceStats {
   readonly unusable?: number;
 }
 
+/** A face in a picture of the live view; the box in its pixels. */
+export interface ViewedFace {
+  readonly track: string;
+  readonly box: readonly [number, number, number, number];
+}
+
 export interface VisionEvents {
   sighted: Sighting;
   /** A track has ended, with or without a sighting; its id will not come again. */
@@ -154,6 +160,15 @@ export interface VisionEvents {
   cameraChanged: CameraStats;
   /** Every source of this worker has ended (files, folders); never sent while a live camera is configured. */
   sourcesEnded: Record<string, never>;
+  /** A picture for people who watch this camera, about as often as they asked. */
+  viewed: {
+    readonly camera: string;
+    /** With boxes and names drawn in. */
+    readonly jpeg: Uint8Array;
+    /** Width, height of the picture. */
+    readonly frame: readonly [number, number];
+    readonly faces: readonly ViewedFace[];
+  };
   /** A sign of life once a second from the loop itself, with what happened since the last one. */
   beat: { readonly cameras: readonly CameraStats[]; readonly stages: StageTimes; readonly rssBytes: number };
   /** Said when an engine process is configured: at the start and on every change. */
@@ -202,6 +217,10 @@ export interface Vision {
   judged(sightings: number): void;
   /** Embeddings of aligned crops (JPEG, 112x112) that were kept, by the recogniser in use. Rejects with `image.unreadable` for anything else. */
   embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]>;
+  /** Asks for `viewed`, for so long; to be said again while somebody watches. Rejects with `source.invalid` when there is no such camera. */
+  watch(request: { camera: string; forMs: number; fps: number }): Promise<void>;
+  /** What stands beside the box of a track from now on. */
+  label(label: { track: string; text: string; tone: 'known' | 'unknown' | 'spoof' }): void;
   /** The camera's newest frame as JPEG; null when it has none. */
   snapshot(camera: string): Promise<Uint8Array | null>;
 }

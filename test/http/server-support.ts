@@ -33,7 +33,13 @@ export async function openServer(
     throw error;
   });
   const blind = () => Promise.reject(new FacedError('busy', 'the models are still being loaded'));
-  const vision = { analyse: blind, snapshot: async () => null, on: () => () => {} };
+  const vision = {
+    analyse: blind,
+    snapshot: async () => null,
+    on: () => () => {},
+    watch: async () => {},
+    label: () => {},
+  };
   const judge = {
     judge: () => {
       throw new FacedError('internal', 'nothing is judged here');
@@ -65,6 +71,7 @@ export async function openServer(
       gallery: () => ({ people: 0, samples: 0 }),
       mqtt: () => ({ connected: true }),
       waiting: () => ({ looks: 0, unrecorded: 0 }),
+      looks: { on: () => () => {} },
       events: { on: (listener) => feed.on('decided', listener) },
       ...parts,
     },

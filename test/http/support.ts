@@ -35,7 +35,7 @@ export interface Answer {
 
 export async function openWeb(
   t: TestContext,
-  options: { env?: NodeJS.ProcessEnv; argv?: string[]; before?: string[] } = {},
+  options: { env?: NodeJS.ProcessEnv; argv?: string[]; before?: string[]; enrol?: [string, string] } = {},
 ): Promise<Web> {
   await demoPhotos();
   const faced = await facedIn(t, { FACED_HTTP_PORT: '0', FACED_MQTT_EMBEDDED_PORT: '0', ...options.env });
@@ -45,6 +45,7 @@ export async function openWeb(
     return (answer as { token: string }).token;
   };
   const made = options.before === undefined ? null : await create(options.before);
+  if (options.enrol !== undefined) assert.equal((await faced.run('enroll', ...options.enrol)).code, 0);
   const daemon = faced.spawn('run', ...(options.argv ?? []));
   await daemon.said(/the HTTP interface is open/);
   const port = Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(daemon.stderr())?.[1]);

@@ -162,6 +162,40 @@ Napi::Value laplacianVariance(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), deviation[0] * deviation[0]);
 }
 
+std::vector<int> wholes(const Napi::Env& env, const Napi::Value& value, const char* what, uint32_t count) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != count) {
+    throw Napi::TypeError::New(env, std::string(what) + " must be a list of " + std::to_string(count));
+  }
+  const auto list = value.As<Napi::Array>();
+  std::vector<int> numbers;
+  for (uint32_t i = 0; i < count; i++) numbers.push_back(whole(env, list.Get(i), what, -1000000, 1000000));
+  return numbers;
+}
+
+// drawBox(image, [x, y, width, height], [b, g, r], text): a frame, and ASCII on a bar of its colour.
+Napi::Value drawBox(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  cv::Mat target = image(env, info[0], "image");
+  const auto box = wholes(env, info[1], "box", 4);
+  const auto bgr = wholes(env, info[2], "colour", 3);
+  const std::string words = text(env, info[3], "text");
+  if (target.channels() != 3) throw Napi::TypeError::New(env, "image must be bgr24");
+  const cv::Scalar colour(bgr[0], bgr[1], bgr[2]);
+  const cv::Rect frame(box[0], box[1], std::max(1, box[2]), std::max(1, box[3]));
+  cv::rectangle(target, frame, colour, 2, cv::LINE_AA);
+  if (words.empty()) return env.Undefined();
+  const int font = cv::FONT_HERSHEY_SIMPLEX;
+  const double scale = 0.5;
+  int below = 0;
+  const cv::Size size = cv::getTextSize(words, font, scale, 1, &below);
+  const int bar = size.height + below + 6;
+  const int left = std::max(0, std::min(frame.x, target.cols - size.width - 8));
+  const int top = frame.y >= bar ? frame.y - bar : std::min(target.rows - bar, frame.y + frame.height);
+  cv::rectangle(target, cv::Rect(left, top, size.width + 8, bar), colour, cv::FILLED);
+  cv::putText(target, words, cv::Point(left + 4, top + size.height + 3), font, scale, cv::Scalar(0, 0, 0), 1, cv::LINE_AA);
+  return env.Undefined();
+}
+
 }  // namespace
 
 void initImgproc(Napi::Object exports) {
@@ -169,6 +203,7 @@ void initImgproc(Napi::Object exports) {
   exportFunction<convertInto>(exports, "convertInto");
   exportFunction<warpAffineInto>(exports, "warpAffineInto");
   exportFunction<rotateInto>(exports, "rotateInto");
+  exportFunction<drawBox>(exports, "drawBox");
   exportFunction<laplacianVariance>(exports, "laplacianVariance");
 }
 

@@ -1,20 +1,29 @@
 import type { Context } from '../context.js';
 import type { Gatekeeper } from '../gatekeeper.js';
+import type { LiveHub } from '../live.js';
 import type { Metrics } from '../metrics.js';
 import type { Route } from '../route.js';
 import { accessRoutes } from './access.js';
+import { cameraRoutes } from './cameras.js';
 import { documentRoutes } from './documents.js';
 import { eventRoutes } from './events.js';
 import { peopleRoutes } from './people.js';
 import { recogniseRoutes } from './recognise.js';
 import { systemRoutes } from './system.js';
 
+export interface Helpers {
+  readonly gatekeeper: Gatekeeper;
+  readonly metrics: Metrics;
+  readonly live: LiveHub;
+}
+
 /** Every address of the interface; the OpenAPI document is made of the same list. */
-export function allRoutes(context: Context, gatekeeper: Gatekeeper, metrics: Metrics): Route[] {
+export function allRoutes(context: Context, { gatekeeper, metrics, live }: Helpers): Route[] {
   const routes = [
     ...recogniseRoutes(context),
     ...peopleRoutes(context),
     ...eventRoutes(context),
+    ...cameraRoutes(context, live),
     ...systemRoutes(context, metrics),
     ...accessRoutes(context, gatekeeper),
   ];

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createImage, decode, resizeInto, VideoWriter } from '../../src/image/index.js';
+import { temporaryDir } from '../helpers/dirs.js';
+import { openWeb, portrait, type Web } from './support.js';
+
+/** One face that moves a little for half a minute. */
+async function clipOf(path: string, jpeg: Uint8Array): Promise<void> {
+  const face = decode(jpeg);
+  const frame = createImage(640, 480, 'bgr24');
+  const writer = new VideoWriter(path, { width: 640, height: 480, fps: 15 });
+  for (let index = 0; index < 450; index++) {
+    const sway = Math.sin(index / 8);
+    const height = face.height * (0.9 + 0.05 * sway);
+    const roi = { x: -0.2 * face.width, y: 5 * sway, width: (height * 4) / 3, height };
+    resizeInto(face, frame, { roi });
+    writer.write(frame);
+  }
+  writer.close();
+}
+
+/** JPEGs of a multipart stream, as they come, until it is left. */
+async function* pictures(web: Web, path: string, token: string): AsyncGenerator<Buffer> {
+  const response = await fetch(web.base + path, { headers: { authorization: `Bearer ${token}` } });
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type') ?? '', /^multipart\/x-mixed-replace; boundary=/);
+  assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'self'/);
+  let buffer = Buffer.alloc(0);
+  for await (const chunk of response.body ?? []) {
+    buffer = Buffer.concat([buffer, chunk]);
+    for (;;) {
+      const head = buffer.indexOf('\r\n\r\n');
+      const length = Number(/Content-Length: (\d+)/.exec(buffer.toString('latin1', 0, head))?.[1]);
+      if (head < 0 || buffer.length < head + 4 + length) break;
+      yield buffer.subarray(head + 4, head + 4 + length);
+      buffer = buffer.subarray(head + 4 + length + 2);
+    }
+  }
+}
+
+/** The first event of a stream that fits. */
+async function heard<Data>(
+  web: Web,
+  path: string,
+  token: string,
+  fits: (data: Data) => boolean,
+): Promise<Data> {
+  const response = await fetch(web.base + path, { headers: { authorization: `Bearer ${token}` } });
+  assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += Buffer.from(chunk).toString();
+    for (const [, data = ''] of text.matchAll(/^data: (.*)\n/gm)) {
+      const found = JSON.parse(data) as Data;
+      if (!fits(found)) continue;
+      return found;
+    }
+    text = text.slice(text.lastIndexOf('\n\n') + 1);
+  }
+  throw new Error('the stream ended');
+}
+
+interface Faces {
+  readonly frame: readonly number[];
+  readonly faces: readonly {
+    readonly box: readonly number[];
+    readonly person?: { readonly name: string } | null;
+    readonly similarity?: number;
+    readonly threshold?: number;
+  }[];
+}
+
+test('the live view: boxes and names, encoded once for all who watch, and events as they happen', async (t) => {
+  const dir = await temporaryDir(t);
+  const clip = join(dir, 'ada.avi');
+  await clipOf(clip, await portrait('Ada'));
+  const ada = join(dir, 'ada.jpg');
+  await writeFile(ada, await portrait('Ada'));
+  const web = await openWeb(t, {
+    before: ['read'],
+    argv: ['--source', `file:${clip}?pace=real`],
+    enrol: ['Zoë', ada],
+  });
+  const token = web.made ?? '';
+
+  const { frame, faces } = await heard<Faces>(
+    web,
+    '/v1/cameras/camera/faces',
+    token,
+    ({ faces: [first] }) => first?.person != null,
+  );
+  assert.deepEqual(frame, [640, 480]);
+  const [face] = faces;
+  assert.ok(face);
+  assert.equal(face.person?.name, 'Zoë');
+  assert.ok((face.similarity ?? 0) > (face.threshold ?? 1));
+
+  const still = await fetch(`${web.base}/v1/cameras/camera/still`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  assert.equal(still.headers.get('content-type'), 'image/jpeg');
+  const size = decode(Buffer.from(await still.arrayBuffer()));
+  assert.deepEqual([size.width, size.height], [640, 480]);
+
+  const watch = async () => {
+    const seen: string[] = [];
+    let last: Buffer = Buffer.alloc(0);
+    for await (const jpeg of pictures(web, '/v1/cameras/camera/live', token)) {
+      seen.push(jpeg.toString('base64'));
+      last = Buffer.from(jpeg);
+      if (seen.length === 12) break;
+    }
+    return { seen, last };
+  };
+  const [one, two, three] = await Promise.all([watch(), watch(), watch()]);
+  for (const other of [two, three])
+    assert.ok(one.seen.filter((jpeg) => other.seen.includes(jpeg)).length >= 6, 'the same bytes for all');
+  const picture = decode(one.last);
+  const green = Array.from({ length: picture.width * picture.height }, (_, index) => {
+    const [b = 0, g = 0, r = 0] = picture.data.subarray(index * 3, index * 3 + 3);
+    return g > 170 && g - r > 60 && g - b > 60;
+  }).filter(Boolean).length;
+  assert.ok(green > 300, `the box and the bar of a known face are drawn (${green} green pixels)`);
+
+  const missed = await fetch(`${web.base}/v1/events/live`, {
+    headers: { authorization: `Bearer ${token}`, 'last-event-id': '00000000000000000000000000' },
+  });
+  const reader = missed.body?.getReader();
+  let said = '';
+  while (!/event: recognition/.test(said))
+    said += Buffer.from((await reader?.read())?.value ?? []).toString();
+  assert.match(said, /^id: [0-9A-Z]{26}$/m);
+  await reader?.cancel();
+
+  for (const path of ['/v1/cameras/none/live', '/v1/cameras/none/still', '/v1/cameras/none/faces'])
+    assert.equal((await web.ask(path, { token })).status, 404);
+});
