@@ -10,27 +10,26 @@ export interface LifeLimits {
   readonly turnWithBlink: number;
   /** Share of the movement that has to be a head's. */
   readonly explained: number;
-  /** From here on a face is so foreshortened that a head must have shown its relief. */
+  /** Relief over foreshortening ({@link reliefShare}): a head has at least `solidShare`, a picture that tilts at most `flatShare`. */
+  readonly solidShare: number;
+  readonly flatShare: number;
+  /** A face has to be foreshortened by this much before it can be called flat. */
   readonly stretch: number;
-  /** Less relief than this in such a movement is none. */
-  readonly flat: number;
   /** A turn to the wrong side, where one side was asked for. */
   readonly wrongWay: number;
   /** Signs over less time are left alone. */
   readonly leastMs: number;
 }
 
-/**
- * On the bench's clips, and on films of three people, pictures in any motion reached 0.12 and heads that turned began at
- * 0.15 (docs/liveness.md).
- */
+/** From the bench's clips and from films of three people (docs/liveness.md), well away from where either side lies. */
 export const LIFE_LIMITS: LifeLimits = {
   withinMs: 3000,
-  turn: 0.15,
-  turnWithBlink: 0.12,
+  turn: 0.14,
+  turnWithBlink: 0.11,
   explained: 0.45,
+  solidShare: 0.4,
+  flatShare: 0.28,
   stretch: 1.15,
-  flat: 0.09,
   wrongWay: 0.1,
   leastMs: 500,
 };
@@ -66,30 +65,39 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
   if (signs === null) return verdict(open, open === 'undecided' ? 'collecting' : 'no-face', 0);
   if (signs.spanMs < limits.leastMs) return verdict(open, open === 'undecided' ? 'collecting' : 'no-face', 0);
   const blinked = signs.blinks.length > 0;
-  if (signs.stretch >= limits.stretch && signs.turn < limits.flat && signs.nod < limits.flat) {
+  const share = reliefShare(signs);
+  if (signs.stretch >= limits.stretch && share < limits.flatShare && signs.turn < limits.turn) {
     return verdict('spoof', blinked ? 'eyes-in-flat-face' : 'flat', 0);
   }
+  const isHead = signs.explained >= limits.explained && share >= limits.solidShare;
   const needed = blinked ? limits.turnWithBlink : limits.turn;
   const score = Math.min(1, (signs.turn / needed) * Math.min(1, signs.explained / limits.explained));
   if (asked !== null) {
     if (asked.wrong >= limits.wrongWay) return verdict('spoof', 'not-as-asked', 0);
-    if (asked.wanted >= limits.turnWithBlink && signs.explained >= limits.explained) {
+    if (asked.wanted >= limits.turnWithBlink && isHead) {
       return verdict('live', 'solid-as-asked', 1);
     }
     return verdict(open, open === 'undecided' ? 'collecting' : 'not-as-asked', Math.min(score, 0.5));
   }
-  if (signs.turn >= needed && signs.explained >= limits.explained) {
+  if (signs.turn >= needed && isHead) {
     return verdict('live', blinked ? 'solid-and-blinked' : 'solid', 1);
   }
-  const reason = reasonWhyNot(signs, limits);
+  const reason = signs.turn >= needed ? 'not-a-head' : reasonWhyNot(signs, limits);
   return verdict(open, open === 'undecided' ? 'collecting' : reason, Math.min(score, 0.95));
 }
 
 function reasonWhyNot(signs: LifeSigns, limits: LifeLimits): LivenessReason {
   if (signs.blinks.length > 0) return 'no-turn';
-  if (signs.turn >= limits.turnWithBlink)
-    return signs.explained < limits.explained ? 'not-a-head' : 'no-blink';
-  return 'no-motion';
+  return signs.turn >= limits.turnWithBlink ? 'no-blink' : 'no-motion';
+}
+
+/**
+ * A turn by an angle moves a head's relief by its sine and shortens the face by its cosine; a picture that is tilted is
+ * shortened just so, and what relief a network sees in it is imagined. The one over the other: about 1 for a head.
+ */
+export function reliefShare({ turn, nod, stretch }: LifeSigns): number {
+  const sine = Math.sqrt(Math.max(0, 1 - 1 / stretch ** 2));
+  return sine > 0 ? Math.hypot(turn, nod) / sine : Number.POSITIVE_INFINITY;
 }
 
 function verdict(state: LivenessState, reason: LivenessReason, score: number): LifeVerdict {

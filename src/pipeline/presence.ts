@@ -96,6 +96,7 @@ export class Presence {
     const now = timeOf(sighting);
     looks.last = sighting;
     looks.lastMs = now;
+    looks.alive = sighting.alive ?? looks.alive;
     for (const other of sighting.alongside ?? []) remember(looks.alongside, other, MAX_TRACKS_OF_VISIT);
     if (looks.visit !== undefined) this.#visits.touch(looks.visit, sighting, now);
     if (sighting.embedding === null) return looks.template?.embedding() ?? null;

@@ -40,16 +40,31 @@ const ROWS: readonly Row[] = [
   { name: 'still until the end', signs: {}, elapsedMs: LATE, is: ['not-shown', 'no-motion'] },
   { name: 'a blink alone', signs: { blinks: BLINK }, elapsedMs: LATE, is: ['not-shown', 'no-turn'] },
   { name: 'a large turn', signs: TURNED, is: ['live', 'solid'] },
-  { name: 'a large turn and a blink', signs: { ...TURNED, blinks: BLINK }, is: ['live', 'solid-and-blinked'] },
-  { name: 'a small turn', signs: { ...TURNED, turn: 0.13 }, elapsedMs: LATE, is: ['not-shown', 'no-blink'] },
+  {
+    name: 'a large turn and a blink',
+    signs: { ...TURNED, blinks: BLINK },
+    is: ['live', 'solid-and-blinked'],
+  },
+  {
+    name: 'a small turn',
+    signs: { ...TURNED, turn: 0.12, stretch: 1.03 },
+    elapsedMs: LATE,
+    is: ['not-shown', 'no-blink'],
+  },
   {
     name: 'a small turn and a blink',
-    signs: { ...TURNED, turn: 0.13, blinks: BLINK },
+    signs: { ...TURNED, turn: 0.12, stretch: 1.03, blinks: BLINK },
     is: ['live', 'solid-and-blinked'],
   },
   {
     name: 'movement that is no head',
     signs: { ...TURNED, explained: 0.3 },
+    elapsedMs: LATE,
+    is: ['not-shown', 'not-a-head'],
+  },
+  {
+    name: 'relief that a tilted picture only seems to have',
+    signs: { ...TURNED, turn: 0.17, stretch: 1.35, blinks: BLINK },
     elapsedMs: LATE,
     is: ['not-shown', 'not-a-head'],
   },
@@ -60,8 +75,13 @@ const ROWS: readonly Row[] = [
     signs: { stretch: 1.25, blinks: BLINK },
     is: ['spoof', 'eyes-in-flat-face'],
   },
-  { name: 'a nod is no flat face', signs: { stretch: 1.25, nod: 0.2 }, is: ['undecided', 'collecting'] },
-  { name: 'a screen, whatever it shows', signs: { ...TURNED, blinks: BLINK }, screen: true, is: ['spoof', 'screen'] },
+  { name: 'a nod is no flat face', signs: { stretch: 1.25, nod: 0.3 }, is: ['undecided', 'collecting'] },
+  {
+    name: 'a screen, whatever it shows',
+    signs: { ...TURNED, blinks: BLINK },
+    screen: true,
+    is: ['spoof', 'screen'],
+  },
   { name: 'a screen without points', signs: null, screen: true, is: ['spoof', 'screen'] },
   {
     name: 'asked, and nothing done',
@@ -94,7 +114,11 @@ const ROWS: readonly Row[] = [
     asked: { wanted: 0.2, wrong: 0 },
     is: ['spoof', 'flat'],
   },
-  { name: 'NaN is never a yes', signs: { turn: Number.NaN, explained: Number.NaN }, is: ['undecided', 'collecting'] },
+  {
+    name: 'NaN is never a yes',
+    signs: { turn: Number.NaN, explained: Number.NaN },
+    is: ['undecided', 'collecting'],
+  },
 ];
 
 for (const { name, signs, elapsedMs = 1500, asked = null, screen = false, is } of ROWS) {

@@ -41,7 +41,10 @@ interface Following {
 
 const still = (): PointsMoment => ({ surface: 'head' });
 const turning = (s: number): PointsMoment => ({ surface: 'head', yaw: 18 * Math.sin(2 * Math.PI * 0.4 * s) });
-const tilting = (s: number): PointsMoment => ({ surface: 'sheet', yaw: 45 * Math.sin(2 * Math.PI * 0.4 * s) });
+const tilting = (s: number): PointsMoment => ({
+  surface: 'sheet',
+  yaw: 45 * Math.sin(2 * Math.PI * 0.4 * s),
+});
 
 test('a head that turns is alive within the time, and is told once for each sign', () => {
   const { told, life } = follow(turning, { toMs: 3000 });
@@ -144,7 +147,9 @@ const CHALLENGES: readonly { does: string; yaw: (s: number) => number; state: Li
 for (const { does, yaw, state } of CHALLENGES) {
   test(`asked to turn left, somebody ${does}: ${state}`, () => {
     const options: TrackLifeOptions = { challenge: () => 'turn-left' };
-    const { told, life } = follow((s) => ({ surface: 'head', yaw: yaw(s) }), { life: new TrackLife(options) });
+    const { told, life } = follow((s) => ({ surface: 'head', yaw: yaw(s) }), {
+      life: new TrackLife(options),
+    });
     assert.equal(told[0]?.state, 'undecided');
     assert.equal(life.liveness.active.state, state);
     assert.equal(life.liveness.active.challenge, state === 'not-shown' ? 'turn-left' : null);

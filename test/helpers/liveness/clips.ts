@@ -174,7 +174,7 @@ function turnOf(
     const wave = Math.sin(2 * Math.PI * speed * (time + phase));
     const oneSided = side * size * Math.abs(wave);
     const yaw =
-      kind === 'live-turn' ? oneSided : kind === 'live-side' ? side * size * 0.8 * wave : oneSided * 0.7;
+      kind === 'live-turn' ? oneSided : kind === 'live-side' ? side * size * 0.8 * wave : oneSided * 0.85;
     const pitch = kind === 'live-nod' ? size * 0.5 * Math.sin(4 * Math.PI * speed * time) : 2 * tilt(time);
     return [yaw + rest(time), pitch, 2 * roll(time)];
   };
