@@ -26,8 +26,8 @@ export const LIFE_LIMITS: LifeLimits = {
   withinMs: 3000,
   turn: 0.14,
   turnWithBlink: 0.11,
-  explained: 0.45,
-  solidShare: 0.4,
+  explained: 0.4,
+  solidShare: 0.44,
   flatShare: 0.28,
   stretch: 1.15,
   wrongWay: 0.1,
@@ -91,12 +91,15 @@ function reasonWhyNot(signs: LifeSigns, limits: LifeLimits): LivenessReason {
   return signs.turn >= limits.turnWithBlink ? 'no-blink' : 'no-motion';
 }
 
+/** By so much the proportions of a still face seem to change. */
+const STRETCH_NOISE = 0.02;
+
 /**
  * A turn by an angle moves a head's relief by its sine and shortens the face by its cosine; a picture that is tilted is
  * shortened just so, and what relief a network sees in it is imagined. The one over the other: about 1 for a head.
  */
 export function reliefShare({ turn, nod, stretch }: LifeSigns): number {
-  const sine = Math.sqrt(Math.max(0, 1 - 1 / stretch ** 2));
+  const sine = Math.sqrt(Math.max(0, 1 - 1 / (stretch - STRETCH_NOISE) ** 2));
   return sine > 0 ? Math.hypot(turn, nod) / sine : Number.POSITIVE_INFINITY;
 }
 

@@ -4,8 +4,8 @@ import { HEAD_SHAPE } from './head-shape.js';
 export type LevelShape = Float64Array;
 
 const POINTS = 68;
-/** Lips move when somebody speaks and lids when they blink: they count for half. */
-const WEIGHTS = Float64Array.from({ length: POINTS }, (_, at) => (at >= 36 ? 0.5 : 1));
+/** Lids move when somebody blinks, and lips when they speak: they count for less. */
+const WEIGHTS = Float64Array.from({ length: POINTS }, (_, at) => (at >= 48 ? 0.25 : at >= 36 ? 0.5 : 1));
 const DEPTH = Float64Array.from({ length: POINTS }, (_, at) => HEAD_SHAPE[at * 3 + 2] ?? 0);
 
 /** The points without the face's place, size and roll in the picture. Null when the eyes coincide. */
