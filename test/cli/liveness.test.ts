@@ -94,6 +94,31 @@ function writeFrames(folder: string, kind: ClipKind, people: { subject: Portrait
     writeFileSync(join(folder, `${++index}.jpg`), encodeJpeg(frame));
 }
 
+test('a camera that asks for signs of life calls a picture a spoof', {
+  skip: withoutData('lfw'),
+}, async (t) => {
+  const dir = await temporaryDir(t);
+  const people = await cast(t);
+  const eventOf = async (kind: ClipKind) => {
+    const clip = join(dir, `${kind}.avi`);
+    writeLivenessClip(clip, kind, people, { seed: SEED, fps: FPS, seconds: 4 });
+    const config = join(dir, `${kind}.yaml`);
+    writeFileSync(config, `cameras: {door: {source: 'file:${clip}', fps: 12, liveness: active}}\n`);
+    const faced = await facedIn(t, { FACED_MQTT_EMBEDDED_PORT: '0' });
+    const { code, stdout, stderr } = await faced.run('run', '--config', config, '--once', '--json');
+    assert.equal(code, 0, stderr);
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { decision: string; liveness: number | null });
+  };
+  const [attack, ...more] = await eventOf('print-tilted');
+  assert.deepEqual([attack?.decision, more.length], ['spoof', 0]);
+  assert.ok(attack?.liveness !== null && (attack?.liveness ?? 1) < 1, String(attack?.liveness));
+  const [alive] = await eventOf('live-side');
+  assert.deepEqual([alive?.decision, alive?.liveness], ['unknown', 1]);
+});
+
 test('clips that cannot be read are answered one by one, and the command fails', async (t) => {
   const dir = await temporaryDir(t);
   const [empty, text, folder, cut, faceless] = ['empty.avi', 'text.mp4', 'folder', 'cut.jpg', 'wall.avi'].map(
