@@ -310,7 +310,8 @@ export class Door {
       this.#put({ kind: 'lockAnswered', grant: grant.id, ok: true, code: null });
     } catch (error) {
       const { code } = FacedError.from(error);
-      this.#look({ ...this.#view, broken: true });
+      // A lock that rests is well.
+      this.#look({ ...this.#view, ...(code === 'busy' ? { pulseUntil: now } : { broken: true }) });
       this.#put({ kind: 'lockAnswered', grant: grant.id, ok: false, code });
     }
   }

@@ -221,8 +221,9 @@ function holderArguments(lock: WireLock, owner: string | undefined): string[] {
 
 function refusal(reason: string): FacedError {
   if (reason === 'late') return new FacedError('door.lock-silent', 'the order reached the lock too late');
-  const why = reason === 'resting' ? 'the longest pulse has just ended' : reason;
-  return new FacedError('door.lock-failed', `the lock’s holder refused: ${why}`);
+  if (reason === 'resting')
+    return new FacedError('busy', 'a pulse has just ended, and the lock rests a second');
+  return new FacedError('door.lock-failed', `the lock’s holder refused: ${reason}`);
 }
 
 function cannotHold(lock: WireLock, what: string, errno: string): FacedError {
