@@ -41,7 +41,7 @@ export async function loadCards(
   for (const folder of [modelsDir, join(modelsDir, 'cards')]) {
     for (const path of await jsonFiles(folder)) {
       const text = await readFile(path, 'utf8');
-      if (isVariantNote(text)) continue;
+      if (isNote(text)) continue;
       const { parseCard } = await import('./card-schema.js');
       const card = parseCard(text, path);
       const earlier = cards.get(card.id);
@@ -66,9 +66,9 @@ export async function loadCardBeside(modelFile: string): Promise<PlacedCard> {
   return { card, path: inside(dirname(path), card.file, path), origin: 'user' };
 }
 
-/** A derived variant's note lies beside the models and is not a card. */
-function isVariantNote(text: string): boolean {
-  return text.includes('"derivedFrom"');
+/** A derived variant's note, and a head, lie among the models and are no cards. */
+function isNote(text: string): boolean {
+  return text.includes('"derivedFrom"') || /"faced":\s*"head"/.test(text);
 }
 
 function inside(folder: string, file: string, card: string): string {

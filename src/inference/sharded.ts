@@ -5,6 +5,7 @@ import { createSession, type SessionOptions, type SessionTensor } from './raw-se
 
 interface Plan {
   readonly input: string;
+  readonly inputShape: readonly number[];
   readonly output: string;
   readonly shards: readonly { file: string; inputs: readonly string[]; outputs: readonly string[] }[];
 }
@@ -34,6 +35,11 @@ export class ShardedModel {
     });
     // Without its arena ONNX Runtime gives memory back with each shard.
     return new ShardedModel(dir, JSON.parse(text) as Plan, { arena: false, ...options });
+  }
+
+  /** Of the input, for one picture. */
+  get inputShape(): readonly number[] {
+    return this.#plan.inputShape;
   }
 
   /** The answer of the whole to one input. */

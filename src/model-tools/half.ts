@@ -13,6 +13,7 @@ export async function halveModel(
   original: Model,
   inputs: readonly Float32Array[],
 ): Promise<{ model: Model; greatest: number }> {
+  refuseNarrow(original);
   const greatest = await greatestValue(original, inputs);
   if (greatest > HALF_MAX) {
     throw new FacedError(
@@ -64,6 +65,16 @@ export async function halveModel(
     );
   }
   return { model, greatest };
+}
+
+/** A file in half precision already, or in 8 bits: a GPU's FP16 wants the float model. */
+function refuseNarrow({ graph }: Model): void {
+  const half = [...graph.initializers.values()].some(({ type }) => type === 'float16');
+  const quantised = graph.nodes.some(({ op }) => /^(De)?[Qq]uantize|QLinear|Integer$/.test(op));
+  if (!half && !quantised) return;
+  throw new FacedError('model.unsupported', `the model is in ${half ? 'half precision' : '8 bits'} already`, {
+    fix: 'name the float model that it was made from',
+  });
 }
 
 async function greatestValue(model: Model, inputs: readonly Float32Array[]): Promise<number> {

@@ -20,7 +20,7 @@ export type Target = 'x64' | 'arm64';
 const FORM_OF: Readonly<Record<Target, PReluForm>> = { x64: 'depthwise', arm64: 'max' };
 
 /** 1 − cosine that two forms of one network may differ by. */
-const TOLERANCE = 1e-6;
+export const TOLERANCE = 1e-6;
 
 /**
  * Exact rewrites for one kind of processor: opset 13, constants folded, batch dimension free, dead channels taken out,

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
-import { loadCards, type ModelCard } from '../../inference/card.js';
+import { loadCardBeside, loadCards, type ModelCard } from '../../inference/card.js';
 import { modelsDir } from '../../inference/model-dir.js';
 import type { CommandIo } from '../command.js';
 
@@ -10,7 +11,7 @@ export interface NamedModel {
   readonly path: string;
   /** The id, or the file's name. */
   readonly label: string;
-  /** Known for ids only. */
+  /** Of an id; of a file when its card lies beside it, or its note says that it was made from the file of a card. */
   readonly card: ModelCard | null;
 }
 
@@ -26,7 +27,13 @@ export async function resolveModel(argument: string | undefined, io: CommandIo):
       fix: 'run `faced model fetch`',
     });
   }
-  if (existsSync(name)) return { path: name, label: basename(name), card: null };
+  if (existsSync(name)) {
+    const card = await cardOf(
+      name,
+      [...cards.values()].map((one) => one.card),
+    );
+    return { path: name, label: basename(name), card };
+  }
   throw new FacedError(
     'usage.not-found',
     `${name} is neither a file nor one of ${[...cards.keys()].join(', ')}`,
@@ -34,4 +41,11 @@ export async function resolveModel(argument: string | undefined, io: CommandIo):
       fix: '`faced model list` shows the ids',
     },
   );
+}
+
+async function cardOf(path: string, cards: readonly ModelCard[]): Promise<ModelCard | null> {
+  const text = await readFile(path.replace(/\.onnx$/, '.json'), 'utf8').catch(() => '');
+  const origin = /"derivedFrom":\s*"([0-9a-f]{64})"/.exec(text)?.[1];
+  if (origin !== undefined) return cards.find(({ sha256 }) => sha256 === origin) ?? null;
+  return text.includes('"role"') ? (await loadCardBeside(path)).card : null;
 }

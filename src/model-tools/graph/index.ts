@@ -3,7 +3,7 @@ export { decodeModel, loadModel } from './load.js';
 export { NEWEST_OPSET, TARGET_OPSET, upgradeOpset } from './opset.js';
 export { activations, type Feeds, noiseFeeds, runModel, toTensor, withOutputs } from './run.js';
 export { encodeModel } from './save.js';
-export { traceShapes } from './shapes.js';
+export { type TracedValue, traceShapes, traceValues } from './shapes.js';
 export * from './tensor.js';
 export * from './types.js';
 export * from './walk.js';
