@@ -12,6 +12,7 @@ import {
   promiseFor,
   promiseSettings,
 } from './assemble.js';
+import { checkup } from './checkup.js';
 import { type Config, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
@@ -32,9 +33,11 @@ import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService } from './pipeline/service.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
-import { HouseWatch, openHttp } from './web.js';
+import { backupsOf, HouseWatch, openHttp, settingsOf } from './web.js';
 
 export interface DaemonOptions extends Place {
+  /** Null: there is none, and the defaults hold. */
+  readonly configFile?: string | null;
   readonly cameras: readonly CameraSettings[];
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
@@ -259,6 +262,21 @@ async function build(
   await prune(store, log);
   await notifier.ready();
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
+  const reload = async (next: Config): Promise<string[]> => {
+    const needRestart = changesNeedingRestart(config, next);
+    await notifier.reloading();
+    try {
+      await keeper.change(promiseSettings(next));
+      await doors?.reload(next);
+      const { samplesPerPerson, keepImages } = next.gallery;
+      const gallery = { ...config.gallery, samplesPerPerson, keepImages };
+      const { recognition, liveness, audit } = next;
+      config = { ...config, recognition, liveness, gallery, audit };
+    } finally {
+      await notifier.ready();
+    }
+    return needRestart;
+  };
   const web = openHttp(
     options,
     {
@@ -275,6 +293,21 @@ async function build(
         return { looks: waiting, unrecorded: unrecorded?.events ?? 0 };
       },
       models: () => null,
+      settings: settingsOf({
+        ...{ configFile: options.configFile ?? null, stateDir: options.stateDir, env, reload },
+        config: () => config,
+        audit: (entry) => store.audit(entry),
+      }),
+      doctor: () => checkup({ ...options, config }, { env, signal, people: () => service.people() }),
+      backups: backupsOf({
+        ...{ config, stateDir: options.stateDir, env, store, access },
+        changed: async () => {
+          await keeper.refresh();
+          sayGallery();
+          await doors?.galleryChanged();
+        },
+      }),
+      doors: () => doors?.doors.map(({ status }) => status) ?? [],
     },
     { version: MANIFEST.version, signal },
   );
@@ -292,21 +325,7 @@ async function build(
       }
       return link.drained(limitMs);
     },
-    reload: async (next) => {
-      const needRestart = changesNeedingRestart(config, next);
-      await notifier.reloading();
-      try {
-        await keeper.change(promiseSettings(next));
-        await doors?.reload(next);
-        const { samplesPerPerson, keepImages } = next.gallery;
-        const gallery = { ...config.gallery, samplesPerPerson, keepImages };
-        const { recognition, liveness, audit } = next;
-        config = { ...config, recognition, liveness, gallery, audit };
-      } finally {
-        await notifier.ready();
-      }
-      return needRestart;
-    },
+    reload,
   };
 }
 

@@ -1,10 +1,15 @@
 /** The HTTP interface, and the watch over what people should hear of: from the configuration to parts. */
-import type { Config } from './config/index.js';
+import { join } from 'node:path';
+import { ulid } from 'ulid';
+import { type Config, editConfig, isFileOnly, SCHEMA, shownConfig } from './config/index.js';
 import { FacedError } from './domain/errors.js';
+import { restoreBackup } from './gallery/backup-file.js';
 import type { HttpParts, MachineLook } from './http/parts.js';
 import type { HttpServer } from './http/server.js';
 import type { Logger } from './lib/log.js';
+import type { Access } from './pipeline/access.js';
 import { Notices } from './pipeline/notices.js';
+import type { Store } from './pipeline/ports.js';
 import { type MachineProblem, machineProblems, machineState } from './system/machine.js';
 
 interface Problem {
@@ -102,4 +107,105 @@ export async function openHttp(
     parts.log.error({ code, fix }, `there is no HTTP interface: ${message}`);
     return null;
   }
+}
+
+export interface SettingsParts {
+  /** The configuration that holds now. */
+  readonly config: () => Config;
+  /** Null: there is none yet, and the first change makes it. */
+  readonly configFile: string | null;
+  readonly stateDir: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Takes over what needs no restart; answers the settings that do. */
+  readonly reload: (next: Config) => Promise<string[]>;
+  readonly audit: Store['audit'];
+}
+
+/** The configuration as the HTTP interface reads and changes it. One change at a time. */
+export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
+  const { env, stateDir, reload, audit } = parts;
+  const file = parts.configFile ?? join(stateDir, 'faced.yaml');
+  let last: Promise<unknown> = Promise.resolve();
+  const change = async (patch: Readonly<Record<string, unknown>>, actor: string) => {
+    const { config } = await editConfig({ file, env, patch });
+    const paths = leaves(patch);
+    await audit({ kind: 'config', actor, detail: { settings: paths } });
+    const needRestart = await reload(config);
+    const overridden = paths.filter((path) => !same(valueAt(config, path), valueAt(patch, path)));
+    return { config: shownConfig(config), needRestart, overridden };
+  };
+  return {
+    read: () => ({
+      config: shownConfig(parts.config()),
+      schema: SCHEMA,
+      fileOnly: leaves(parts.config()).filter((path) => isFileOnly(path.split('.'))),
+    }),
+    change: (patch, actor) => {
+      const turn = last.then(() => change(patch, actor));
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+  };
+}
+
+/** Paths of all that is no section. */
+function leaves(tree: object, before: readonly string[] = []): string[] {
+  return Object.entries(tree).flatMap(([key, value]: [string, unknown]) => {
+    const path = [...before, key];
+    const inner = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return inner ? leaves(value, path) : [path.join('.')];
+  });
+}
+
+function valueAt(tree: object, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], tree);
+}
+
+/** null asked for the default, whatever that is. */
+function same(held: unknown, asked: unknown): boolean {
+  return asked === null || JSON.stringify(held) === JSON.stringify(asked);
+}
+
+export interface BackupParts {
+  readonly config: Config;
+  readonly stateDir: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly store: Store;
+  readonly access: Access;
+  /** After the gallery is another one. */
+  readonly changed: () => Promise<void>;
+}
+
+export function backupsOf(parts: BackupParts): HttpParts['backups'] {
+  const { config, stateDir, env, store, access, changed } = parts;
+  const place = () => join(stateDir, `backup-${ulid()}.tmp`);
+  return {
+    place,
+    create: async (actor) => {
+      const path = place();
+      await store.audit({ kind: 'backup', actor, detail: {} });
+      await store.backup(path);
+      return path;
+    },
+    restore: async (path, actor) => {
+      // Who may come in is decided now, not by what a backup remembers.
+      const records = await store.accessRecords();
+      await store.stop();
+      try {
+        return await restoreBackup(path, {
+          ...{ directory: stateDir, replace: true, actor },
+          ...(config.gallery.keyFile === null ? {} : { keyFile: config.gallery.keyFile }),
+          credentialsDirectory: env.CREDENTIALS_DIRECTORY,
+        });
+      } finally {
+        await store.start(new AbortController().signal);
+        for (const { kind, id } of await store.accessRecords()) await store.removeAccess({ kind, id });
+        for (const record of records) await store.putAccess(record);
+        await access.reload();
+        await changed();
+      }
+    },
+  };
 }

@@ -13,13 +13,23 @@ const ROWS: readonly (readonly string[])[] = [
   ['pipeline'],
   ['camera', 'inference', 'gallery', 'mqtt', 'http', 'door', 'system'],
   ['model-tools'],
-  ['vision-worker.ts', 'assemble.ts', 'doors.ts', 'web.ts'],
+  ['vision-worker.ts', 'assemble.ts', 'doors.ts'],
+  ['checkup.ts', 'web.ts'],
   ['daemon.ts'],
   ['cli'],
   ['main.ts'],
 ];
 /** The configuration is read by these alone; every other part declares its own options. */
-const READS_CONFIG = new Set(['config', 'assemble.ts', 'doors.ts', 'web.ts', 'daemon.ts', 'cli', 'main.ts']);
+const READS_CONFIG = new Set([
+  'config',
+  'assemble.ts',
+  'doors.ts',
+  'checkup.ts',
+  'web.ts',
+  'daemon.ts',
+  'cli',
+  'main.ts',
+]);
 /** Packages that one room alone may import. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   'onnxruntime-node': 'inference',

@@ -1,5 +1,6 @@
 export { type Change, changes, changesNeedingRestart } from './changes.js';
 export { accessPolicyOf, doorOptionsOf, doorsLiveness, isTrusted } from './door-options.js';
+export { type ConfigEdit, editConfig, isFileOnly, shownConfig } from './edit.js';
 export { deviceName, type LoadedConfig, type LoadOptions, loadConfig } from './load.js';
 export { findConfigFile, makeStateDir, modelsDir, ROOT, stateDir } from './paths.js';
-export type { CameraConfig, Config, DoorConfig } from './schema.js';
+export { type CameraConfig, type Config, type DoorConfig, SCHEMA } from './schema.js';

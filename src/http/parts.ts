@@ -26,7 +26,40 @@ export interface HttpParts {
   /** Null while nobody counts them. */
   readonly models: () => { readonly loads: number; readonly evictions: number } | null;
   readonly cameras: readonly string[];
+  readonly settings: {
+    read(): { config: object; schema: object; fileOnly: string[] };
+    /** Rejects with `config.invalid` or `http.forbidden`. */
+    change(
+      patch: Readonly<Record<string, unknown>>,
+      actor: string,
+    ): Promise<{ config: object; needRestart: string[]; overridden: string[] }>;
+  };
+  readonly doctor: () => Promise<readonly Check[]>;
+  readonly backups: {
+    /** Writes one and answers its path, which is the caller's to remove. */
+    create(actor: string): Promise<string>;
+    /** A path in the state directory for what is being uploaded. */
+    place(): string;
+    /** Puts a backup into the place of the gallery. Accounts and tokens stay as they are. Rejects with `gallery.*`, and has changed nothing then. */
+    restore(path: string, actor: string): Promise<{ people: number; samples: number; madeAt: number }>;
+  };
+  readonly doors: () => readonly DoorState[];
   readonly log: Logger;
+}
+
+/** One line of `faced doctor`. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly fix?: string;
+}
+
+export interface DoorState {
+  readonly door: string;
+  readonly state: string;
+  /** Null without a door contact. */
+  readonly open: boolean | null;
 }
 
 /** null: the kernel does not say. */

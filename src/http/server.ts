@@ -15,6 +15,7 @@ import type { HttpOptions, HttpParts } from './parts.js';
 import { MAX_PIXELS, PictureGate, readPictures } from './pictures.js';
 import type { Route } from './route.js';
 import { allRoutes } from './routes/index.js';
+import { BACKUP_TYPE } from './routes/keeping.js';
 import { Throttle } from './throttle.js';
 import { UseLog } from './use-log.js';
 import { checkFields, compilers } from './validation.js';
@@ -179,6 +180,8 @@ export class HttpServer {
       { parseAs: 'buffer', bodyLimit: this.#options.maxUploadBytes },
       (_request, body, done) => done(null, body),
     );
+    // Read by its route, as it comes.
+    app.addContentTypeParser(BACKUP_TYPE, (_request, _payload, done) => done(null));
     app.addHook('onRequest', async (_request, reply) => {
       reply.headers(SECURITY_HEADERS);
     });

@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 export interface EventStream {
   send(name: string, data: object, id?: string): void;
   onClose(done: () => void): void;
+  end(): void;
 }
 
 const KEEP_ALIVE_MS = 15_000;
@@ -34,6 +35,7 @@ export function openStream(reply: FastifyReply, stopping: AbortSignal): EventStr
       }
       raw.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
     },
+    end: () => raw.end(),
     onClose: (done) => {
       if (raw.destroyed) done();
       else raw.once('close', done);

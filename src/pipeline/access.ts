@@ -299,6 +299,13 @@ export class Access {
     return open && (this.#accounts.size > 0 || (code !== null && code.until > this.#clock.wall()));
   }
 
+  /** The store is another one: everything is read again. */
+  async reload(): Promise<void> {
+    for (const map of [this.#tokens, this.#accounts, this.#sessions]) map.clear();
+    this.#loaded = undefined;
+    await this.#load();
+  }
+
   // ---- inside --------------------------------------------------------------------------------------
 
   #load(): Promise<void> {

@@ -45,6 +45,7 @@ export const KEEPING_METHODS = [
   'samples',
   'sampleImage',
   'removeSample',
+  'merge',
   'forgetImages',
   'reembedding',
   'reembed',
@@ -94,6 +95,25 @@ export class Keeping {
     await store.removeSample(sample);
     await store.audit({ kind: 'sample.removed', actor, detail: { sample } });
     await changed();
+  }
+
+  /** Two entries turned out to be one person: samples and pictures of `from` join `into`, and `from` is removed. */
+  async merge(request: { into: string; from: string; actor: string }): Promise<PersonRef> {
+    const { store, changed } = this.#deps;
+    const people = await store.people();
+    const [into, from] = [mustFind(people, request.into), mustFind(people, request.from)];
+    if (into.id === from.id) throw new FacedError('http.conflict', 'these are the same entry already');
+    const [exported] = await store.exportPeople([from.id]);
+    const samples = (exported?.embeddings ?? []).map(({ space, vector, quality, image }) => ({
+      ...{ embedding: { space, vector }, quality },
+      ...(image === undefined ? {} : { image }),
+    }));
+    // First added, then removed: whatever fails in between, no sample is lost.
+    await store.addSamples(into.id, samples);
+    const detail = { into: into.id, from: from.id, samples: samples.length };
+    await store.removePerson(from.id, [{ kind: 'merge', actor: request.actor, detail }]);
+    await changed();
+    return { id: into.id, name: into.name };
   }
 
   /** Deletes every kept picture of samples; the samples stay. */

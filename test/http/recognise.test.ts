@@ -20,6 +20,10 @@ test('who is in a picture: raw, as a form, as JSON, and what each scope may know
   assert.equal(enrolled.status, 200, enrolled.text);
   assert.equal(enrolled.body.accepted, true);
   const { person } = enrolled.body;
+  const again = { method: 'POST', body: form([ada], { name: 'Somebody else' }) } as const;
+  const refused = await web.ask('/v1/enroll', { ...again, token: mayEnroll });
+  assert.equal(refused.body.code, 'enroll.duplicate');
+  assert.doesNotMatch(refused.text, /Ada/, 'enrolling is no way to ask who somebody is');
 
   await t.test('three forms of the same picture get the same answer', async () => {
     const answers = [

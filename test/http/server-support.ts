@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
 import type { RecognitionEvent } from '../../src/domain/event.js';
@@ -71,6 +72,17 @@ export async function openServer(
       gallery: () => ({ people: 0, samples: 0 }),
       mqtt: () => ({ connected: true }),
       waiting: () => ({ looks: 0, unrecorded: 0 }),
+      settings: {
+        read: () => ({ config: {}, schema: {}, fileOnly: [] }),
+        change: async () => ({ config: {}, needRestart: [], overridden: [] }),
+      },
+      doctor: async () => [],
+      backups: {
+        create: () => Promise.reject(new FacedError('gallery.failed', 'not here')),
+        place: () => join(directory, 'upload.tmp'),
+        restore: () => Promise.reject(new FacedError('gallery.corrupt', 'not here')),
+      },
+      doors: () => [],
       looks: { on: () => () => {} },
       events: { on: (listener) => feed.on('decided', listener) },
       ...parts,

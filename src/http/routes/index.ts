@@ -5,11 +5,14 @@ import type { Metrics } from '../metrics.js';
 import type { Route } from '../route.js';
 import { accessRoutes } from './access.js';
 import { cameraRoutes } from './cameras.js';
+import { configRoutes } from './config.js';
 import { documentRoutes } from './documents.js';
 import { eventRoutes } from './events.js';
+import { keepingRoutes } from './keeping.js';
 import { peopleRoutes } from './people.js';
 import { recogniseRoutes } from './recognise.js';
 import { systemRoutes } from './system.js';
+import { unknownRoutes } from './unknown.js';
 
 export interface Helpers {
   readonly gatekeeper: Gatekeeper;
@@ -25,6 +28,9 @@ export function allRoutes(context: Context, { gatekeeper, metrics, live }: Helpe
     ...eventRoutes(context),
     ...cameraRoutes(context, live),
     ...systemRoutes(context, metrics),
+    ...unknownRoutes(context),
+    ...configRoutes(context),
+    ...keepingRoutes(context),
     ...accessRoutes(context, gatekeeper),
   ];
   return [...routes, ...documentRoutes(routes, context)];

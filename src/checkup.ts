@@ -1,0 +1,90 @@
+/** What `faced doctor` looks at, on the command line and over HTTP: from the configuration to checks. */
+import { attainablePromise, camerasOf, openCard, type Place } from './assemble.js';
+import type { Config } from './config/index.js';
+import type { Person } from './domain/person.js';
+import { askKernel } from './door/clock-trust.js';
+import { HOLDER } from './door/holder.js';
+import { keySource } from './gallery/key.js';
+import { loadCards } from './inference/card.js';
+import { checkFile } from './inference/store.js';
+import { type Check, type ModelFinding, type PromiseFinding, runDoctor } from './system/doctor.js';
+import type { DoorFinding } from './system/doctor-door.js';
+
+export interface CheckupMeans {
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+  /** Who is in the gallery. */
+  readonly people: () => Promise<readonly Person[]>;
+}
+
+/** Every check of this machine and this installation; none throws. */
+export function checkup(place: Place, { env, signal, people }: CheckupMeans): Promise<Check[]> {
+  const { config, stateDir } = place;
+  return runDoctor({
+    stateDir,
+    loadAddon: async () => (await import('./image/index.js')).opencvVersion(),
+    models: () => modelFindings(place),
+    cameras: camerasOf(config),
+    brokerUrl: config.mqtt.url,
+    key: () =>
+      keySource({
+        directory: stateDir,
+        keyFile: config.gallery.keyFile ?? undefined,
+        credentialsDirectory: env.CREDENTIALS_DIRECTORY,
+      }),
+    promise: async () => promiseFinding(place, await people()),
+    doors: {
+      holder: HOLDER,
+      doors: doorFindings(config),
+      clockSynchronised: () =>
+        config.access.clock === 'trusted' ? Promise.resolve(true) : askKernel(signal),
+    },
+  });
+}
+
+function doorFindings({ doors, access }: Config): DoorFinding[] {
+  return Object.entries(doors).map(([id, { lock, cameras, codes, modes, remoteUnlock }]) => {
+    const rules = access.rules.filter((rule) => rule.doors.includes('all') || rule.doors.includes(id));
+    const face = cameras.length > 0 && modes.includes('face');
+    const code = codes.length > 0 && modes.includes('code');
+    const two = cameras.length > 0 && codes.length > 0 && modes.includes('face+code');
+    const people = rules.length > 0 ? [face, code, two].filter((open) => open).length : 0;
+    return {
+      id,
+      driver: lock.driver,
+      chip: lock.chip,
+      waysIn: people + (remoteUnlock ? 1 : 0),
+      needsClock: access.guests.length > 0 || rules.some(({ when }) => when !== 'always'),
+    };
+  });
+}
+
+/** The models that the configuration uses. */
+async function modelFindings({ config, modelsDir }: Place): Promise<ModelFinding[]> {
+  const { detector, landmarks, recogniser, liveness } = config.models;
+  const used = [detector, landmarks, recogniser, ...(config.liveness.passive === 'off' ? [] : [liveness])];
+  const cards = await loadCards(modelsDir);
+  return Promise.all(
+    used.map(async (id) => {
+      const placed = cards.get(id);
+      if (placed === undefined) return { id, state: 'missing' as const };
+      return checkFile(placed).then(
+        () => ({ id, state: 'ready' as const }),
+        (error: { code?: string }) => ({
+          id,
+          state: error.code === 'model.missing' ? ('missing' as const) : ('damaged' as const),
+        }),
+      );
+    }),
+  );
+}
+
+async function promiseFinding(place: Place, people: readonly Person[]): Promise<PromiseFinding> {
+  const card = await openCard(place);
+  const gallery = { people: people.length, samples: people.reduce((sum, one) => sum + one.samples, 0) };
+  return {
+    people: gallery.people,
+    wanted: place.config.recognition.strangersPerThousand,
+    ...attainablePromise(place.config, card, gallery),
+  };
+}
