@@ -12,6 +12,7 @@ import { createBroker } from './mqtt/broker.js';
 import { createMqttLink, type MqttLink } from './mqtt/client.js';
 import type { DoorPort } from './mqtt/command-forms.js';
 import type { DiscoveryDoor } from './mqtt/discovery.js';
+import { discoveryTopic } from './mqtt/home-assistant.js';
 import { DOOR_SHOT_PLAN } from './pipeline/best-shot.js';
 import type { EnrolmentRules } from './pipeline/enroller.js';
 import { enrolmentLimits } from './pipeline/enrolment.js';
@@ -177,7 +178,8 @@ export async function openMqtt(
     embedded,
     homeAssistant,
   } = config.mqtt;
-  const broker = url === null ? createBroker(embedded, deps) : null;
+  const reserved = [discoveryTopic(config.device, homeAssistant.prefix)];
+  const broker = url === null ? createBroker({ ...embedded, reserved }, deps) : null;
   await broker?.start(signal);
   const link = createMqttLink(
     {

@@ -17,6 +17,8 @@ export interface BrokerOptions {
   readonly maxRetained?: number;
   readonly maxRetainedBytes?: number;
   readonly maxSubscriptions?: number;
+  /** Topics beside `faced/` that only the daemon's own link may write: what Home Assistant is told of us. */
+  readonly reserved?: readonly string[];
 }
 
 export interface EmbeddedBroker {
@@ -64,6 +66,7 @@ class Broker implements EmbeddedBroker {
       maxRetained: 256,
       maxRetainedBytes: 8_000_000,
       maxSubscriptions: 64,
+      reserved: [],
       ...options,
     };
     this.#log = log;
@@ -205,6 +208,7 @@ class Broker implements EmbeddedBroker {
       if (!COMMAND_SUFFIXES.has(levels.slice(2).join('/'))) return 'only faced writes this topic';
       return retain ? 'a command must not be retained' : undefined;
     }
+    if (this.#limits.reserved.includes(topic)) return 'only faced writes this topic';
     return retain ? this.#retain(topic, packet.payload.length) : undefined;
   }
 

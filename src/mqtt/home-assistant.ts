@@ -14,6 +14,11 @@ export interface HomeAssistantOptions extends Omit<DiscoveryAbout, 'device'> {
 export const DEFAULT_PREFIX = 'homeassistant';
 export const DEFAULT_STATUS_TOPIC = 'homeassistant/status';
 
+/** Where the one retained announcement of a device stands. */
+export function discoveryTopic(device: string, prefix = DEFAULT_PREFIX): string {
+  return `${prefix}/device/${discoveryId(device)}/config`;
+}
+
 /** After its birth message Home Assistant is busy, and every device of the house answers: each waits a little. */
 const BIRTH_SPREAD_MS = 1_000;
 const BIRTH_GAP_MS = 5_000;
@@ -43,7 +48,7 @@ export class HomeAssistant {
     this.#options = options;
     this.#payload = JSON.stringify(payload);
     this.#components = new Set(Object.keys(payload.components));
-    this.topic = `${options.prefix ?? DEFAULT_PREFIX}/device/${discoveryId(device)}/config`;
+    this.topic = discoveryTopic(device, options.prefix);
     this.#log = deps.log;
     this.#random = deps.random;
   }

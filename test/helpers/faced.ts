@@ -38,7 +38,7 @@ export async function facedIn(t: TestContext, env: NodeJS.ProcessEnv = {}): Prom
   const stateDir = await temporaryDir(t);
   const whole = { ...process.env, FACED_STATE_DIR: stateDir, ...env };
   const start = (argv: string[]) => {
-    const child = spawn(join(ROOT, 'bin', 'faced'), argv, { env: whole, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(join(ROOT, 'bin', 'faced'), argv, { env: whole, stdio: 'pipe' });
     t.after(async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGKILL');

@@ -31,7 +31,7 @@ async function refused(sender: Listener, topic: string, options: object = {}): P
 }
 
 test('only the daemon writes its topics; a stranger who tries is put out', async (t) => {
-  const { broker, log, url } = await start(t);
+  const { broker, log, url } = await start(t, { reserved: ['homeassistant/device/faced_door/config'] });
   const made = makeLink(t, { url, ...broker.credentials });
   await startLink(made);
   const watcher = await listen(t, url, ['faced/#', '$SYS/#', 'house/#']);
@@ -48,6 +48,8 @@ test('only the daemon writes its topics; a stranger who tries is put out', async
     'faced',
     '$SYS/x',
     '$other/x',
+    // A forged announcement would put a lock of somebody else into Home Assistant under our name.
+    'homeassistant/device/faced_door/config',
   ];
   for (const topic of forbidden) await refused(await listen(t, url, []), topic);
   await refused(await listen(t, url, []), 'faced/door/enroll/set', { retain: true });
