@@ -74,7 +74,8 @@ export class SmoothWarp {
 
   /** Weighted values without their smooth part. */
   rest(values: Float64Array): Float64Array {
-    const rest = values.map((value, at) => value * (WEIGHTS[at] ?? 0));
+    const rest = new Float64Array(POINTS);
+    for (let at = 0; at < POINTS; at++) rest[at] = (values[at] ?? 0) * (WEIGHTS[at] ?? 0);
     removeFrom(rest, this.#basis);
     return rest;
   }
