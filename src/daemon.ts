@@ -23,7 +23,7 @@ import { serveOnSocket } from './lib/socket-rpc.js';
 import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
 import { commandHandler } from './pipeline/commands.js';
-import { attemptOf, type Looked } from './pipeline/event.js';
+import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
 import { Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
 import type { Store, Vision } from './pipeline/ports.js';
@@ -215,6 +215,10 @@ async function build(
     others: () => [...(doors?.problems() ?? []), ...watch.problems()],
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: isolation === 'thread',
+  });
+  vision.on('livenessChanged', (change) => {
+    const report = livenessReport(change, config.device);
+    if (report !== null) link.liveness(report);
   });
   const finished = wire({
     vision,

@@ -87,6 +87,17 @@ export const EXAMPLE_DOOR_EVENT: schemas.LockEvent = {
   request: null,
 };
 
+const EXAMPLE_LIVENESS: schemas.LivenessReport = {
+  v: 1,
+  time: EXAMPLE_EVENT.time,
+  device: EXAMPLE_EVENT.device,
+  camera: EXAMPLE_EVENT.camera,
+  track: EXAMPLE_EVENT.track,
+  state: 'undecided',
+  reason: 'collecting',
+  ask: 'turn-left',
+};
+
 const COMMAND = { id: 'a-1732467810', exp: 1_795_539_840 };
 
 export const CATALOGUE: readonly TopicEntry[] = [
@@ -116,6 +127,15 @@ export const CATALOGUE: readonly TopicEntry[] = [
     text: 'Each try, for tuning. Off unless asked for; dropped while the broker is away.',
     schema: schemas.AttemptSchema,
     examples: [EXAMPLE_ATTEMPT],
+  },
+  {
+    suffix: SUFFIXES.liveness,
+    from: 'faced',
+    qos: 0,
+    retained: false,
+    text: 'How far somebody in view has come with showing that they are alive, and what to ask them for (`liveness.challenge`). Only of cameras that make the active test; nobody is named. Dropped while the broker is away.',
+    schema: schemas.LivenessSchema,
+    examples: [EXAMPLE_LIVENESS],
   },
   {
     suffix: SUFFIXES.health,

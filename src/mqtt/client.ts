@@ -18,7 +18,14 @@ import { HomeAssistant, type HomeAssistantOptions } from './home-assistant.js';
 import { Others, type OtherTopics } from './others.js';
 import { type Outbox, OutboxPump } from './outbox-pump.js';
 import { ReplyQueue } from './reply-queue.js';
-import type { AttemptEvent, GalleryReport, HealthReport, LockEvent, LockState } from './schemas.js';
+import type {
+  AttemptEvent,
+  GalleryReport,
+  HealthReport,
+  LivenessReport,
+  LockEvent,
+  LockState,
+} from './schemas.js';
 import type { MqttVersion, Session } from './session.js';
 import { type Topics, topicsOf } from './topics.js';
 
@@ -96,6 +103,7 @@ export interface MqttLink {
   health(report: HealthReport): void;
   gallery(report: GalleryReport): void;
   attempt(event: AttemptEvent): void;
+  liveness(report: LivenessReport): void;
   snapshot(camera: string, jpeg: Uint8Array): void;
   /** All doors as they are now; retained. */
   lockState(state: LockState): void;
@@ -223,6 +231,10 @@ class Link implements MqttLink {
 
   attempt(event: AttemptEvent): void {
     if (this.#options.attempts === true) this.#offer(this.topics.attempt, JSON.stringify(event));
+  }
+
+  liveness(report: LivenessReport): void {
+    this.#offer(this.topics.liveness, JSON.stringify(report));
   }
 
   snapshot(camera: string, jpeg: Uint8Array): void {

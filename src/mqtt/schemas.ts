@@ -110,6 +110,25 @@ export const AttemptSchema = Type.Object({
   final: Type.Boolean(describe('True when nothing better will come for this track.')),
 });
 
+const Track = Type.String(describe('The person in view, as in `recognition`.'));
+
+export const LivenessSchema = Type.Object({
+  v: Version,
+  time: Time('When the deciding frame was captured'),
+  device: Device,
+  camera: Camera,
+  track: Track,
+  state: OneOf(
+    ['undecided', 'live', 'spoof', 'not-shown'],
+    describe('Only `live` is a yes; after `not-shown` it can still come.'),
+  ),
+  reason: Type.String(describe('What the state rests on; docs/liveness.md lists them.')),
+  ask: nullable(
+    OneOf(['turn-left', 'turn-right'], describe("What to ask for; the person's own left and right.")),
+    'Null asks nothing.',
+  ),
+});
+
 export const HealthSchema = Type.Object({
   v: Version,
   time: Time('When this was written'),
@@ -316,6 +335,7 @@ export const LockEventSchema = Type.Object({
 
 export type Status = Static<typeof StatusSchema>;
 export type AttemptEvent = Frozen<Static<typeof AttemptSchema>>;
+export type LivenessReport = Frozen<Static<typeof LivenessSchema>>;
 export type HealthReport = Static<typeof HealthSchema>;
 export type GalleryReport = Static<typeof GallerySchema>;
 export type EnrollSet = Static<typeof EnrollSetSchema>;

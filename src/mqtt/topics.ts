@@ -5,6 +5,7 @@ export interface Topics {
   readonly status: string;
   readonly recognition: string;
   readonly attempt: string;
+  readonly liveness: string;
   readonly health: string;
   readonly gallery: string;
   readonly snapshot: string;
@@ -21,6 +22,7 @@ export const SUFFIXES: { readonly [Name in keyof Topics]: string } = {
   status: 'status',
   recognition: 'recognition',
   attempt: 'attempt',
+  liveness: 'liveness',
   health: 'health',
   gallery: 'gallery',
   snapshot: 'snapshot',

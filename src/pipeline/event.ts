@@ -5,7 +5,7 @@ import type { Match } from '../domain/person.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { attributesOf, type NamedHead } from '../vision/head.js';
 import { type DecisionPolicy, decide } from './decide.js';
-import type { Judged, Sighting } from './ports.js';
+import type { Judged, Sighting, VisionEvents } from './ports.js';
 
 export interface EventContext {
   readonly device: string;
@@ -67,6 +67,15 @@ export function attemptOf(look: {
     ...judged
   } = buildEvent({ decision, sighting }, { device, model: '' });
   return { ...judged, poor, final: sighting.final };
+}
+
+/** How far a track has come with showing that it is alive, as the `liveness` topic tells it; null without an active test. */
+export function livenessReport(change: VisionEvents['livenessChanged'], device: string) {
+  const { camera, track, at, liveness } = change;
+  if (liveness.active === null) return null;
+  const { state, reason, challenge } = liveness.active;
+  const time = new Date(at.wallMs).toISOString();
+  return { v: 1 as const, time, device, camera, track, state, reason, ask: challenge };
 }
 
 function rounded(value: number | null, digits: number): number | null {
