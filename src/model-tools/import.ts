@@ -43,7 +43,10 @@ export async function importModel(path: string): Promise<ImportedModel> {
   return { model, form: 'pytorch', input, dimensions };
 }
 
-/** Any recogniser with one image in and one vector out. Throws `model.unsupported` when the shapes are others. */
+/**
+ * Any recogniser with one image in and one vector out, of opset 9 to 21; what comes out is checked against what went in.
+ * Throws `model.unsupported` when opset or shapes are others, `model.not-equal` when it answers something else.
+ */
 export async function importOnnx(original: Model): Promise<ImportedModel> {
   const model = cloneModel(original);
   upgradeOpset(model);
@@ -62,10 +65,15 @@ export async function importOnnx(original: Model): Promise<ImportedModel> {
   const dimensions = shape[1] ?? 0;
   const vector = (shape.length === 2 || shape.length === 4) && shape.slice(2).every((dim) => dim === 1);
   if (!vector || dimensions < 8) throw unsuitable(`its output has the shape [${shape}], not [N, dimensions]`);
+  const feeds = noiseFeeds(original.graph.inputs, { batch: 1, scale: 1 });
+  const before = (await runModel(original, feeds))[output.name];
   renameTo(model, input.name, 'input');
   renameTo(model, output.name, 'embedding');
   if (shape.length === 4) flattenOutput(model, dimensions);
   await freeBatchWhereRight(model);
+  const fed = feeds[input.name];
+  const after = fed === undefined ? undefined : (await runModel(model, { input: fed })).embedding;
+  if (before !== undefined && after !== undefined) assertClose({ embedding: before }, { embedding: after });
   return { model, form: 'onnx', input: { width, height }, dimensions };
 }
 

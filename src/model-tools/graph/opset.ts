@@ -1,7 +1,15 @@
 import { FacedError } from '../../domain/errors.js';
 import { floatTensor, int64Tensor } from './tensor.js';
 import type { Model, Node } from './types.js';
-import { addInitializer, floatAttribute, intAttribute } from './walk.js';
+import {
+  addInitializer,
+  floatAttribute,
+  freshName,
+  intAttribute,
+  makeNode,
+  producers,
+  replaceNode,
+} from './walk.js';
 
 /** What every file that faced writes is in: the first opset with quantisation per channel. */
 export const TARGET_OPSET = 13;
@@ -56,12 +64,9 @@ const UPGRADES: Readonly<Record<string, Upgrade>> = {
           : '';
     }
   },
-  Softmax: (_model, node, from) => {
-    // Until opset 12 all dimensions from `axis` on are one; the same only where that is the last.
-    if (from >= 13) return;
-    const axis = intAttribute(node, 'axis', 1);
-    node.attributes.set('axis', { kind: 'int', value: axis });
-  },
+  Softmax: softmaxOverOne,
+  LogSoftmax: softmaxOverOne,
+  Hardmax: softmaxOverOne,
   Dropout: (_model, node) => {
     node.op = 'Identity';
     node.inputs.length = 1;
@@ -91,7 +96,7 @@ export function upgradeOpset(model: Model): void {
   }
   refuseForeignDomains(model);
   if (from >= TARGET_OPSET) return;
-  for (const node of model.graph.nodes) if (node.domain === '') UPGRADES[node.op]?.(model, node, from);
+  for (const node of [...model.graph.nodes]) if (node.domain === '') UPGRADES[node.op]?.(model, node, from);
   model.opsets.set('', TARGET_OPSET);
   model.irVersion = Math.max(model.irVersion, 7);
 }
@@ -104,6 +109,35 @@ function refuseForeignDomains(model: Model): void {
     `node ${foreign.name} is ${foreign.domain}.${foreign.op}: only operators of the standard domain are handled`,
     { fix: 'export the network without vendor operators' },
   );
+}
+
+/**
+ * Until opset 12 all dimensions from `axis` (1 unless told) on are one: Flatten, the operation over the last dimension,
+ * and the shape as it was. What a Gemm or Flatten gives has two dimensions anyway.
+ */
+function softmaxOverOne({ graph }: Model, node: Node): void {
+  const axis = intAttribute(node, 'axis', 1);
+  const [input = '', output = ''] = [node.inputs[0], node.outputs[0]];
+  node.attributes.set('axis', { kind: 'int', value: axis });
+  const before = producers(graph).get(input)?.op;
+  if (axis === -1 || (axis === 1 && (before === 'Gemm' || before === 'Flatten'))) return;
+  const name = (part: string): string => freshName(graph, `${output}/${part}`);
+  const [shape, flat, answer] = [name('shape'), name('flat'), name('flat-answer')];
+  const inner = makeNode(node.op, {
+    inputs: [flat],
+    outputs: [answer],
+    attributes: { axis: { kind: 'int', value: 1 } },
+  });
+  replaceNode(graph, node, [
+    makeNode('Shape', { inputs: [input], outputs: [shape] }),
+    makeNode('Flatten', {
+      inputs: [input],
+      outputs: [flat],
+      attributes: { axis: { kind: 'int', value: axis } },
+    }),
+    inner,
+    makeNode('Reshape', { inputs: [answer, shape], outputs: [output] }),
+  ]);
 }
 
 function attributeToInput(model: Model, node: Node, name: string, index: number): void {
