@@ -7,24 +7,38 @@ import { dirname } from 'node:path';
  * After a power cut either the old content or the new one is there.
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  await writeFilesAtomic([{ path, data }], mode);
+}
+
+/** Several files of one folder that belong together: all are on the disk before the first one gets its name. */
+export async function writeFilesAtomic(
+  files: readonly { readonly path: string; readonly data: string | Uint8Array }[],
+  mode = 0o644,
+): Promise<void> {
+  const written: { path: string; temporary: string }[] = [];
   try {
-    const file = await open(temporary, 'wx', mode);
-    try {
-      await file.writeFile(data);
-      await file.sync();
-    } finally {
-      await file.close();
+    for (const { path, data } of files) {
+      const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+      written.push({ path, temporary });
+      const file = await open(temporary, 'wx', mode);
+      try {
+        await file.writeFile(data);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
     }
-    await rename(temporary, path);
+    for (const { path, temporary } of written) await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    for (const { temporary } of written) await rm(temporary, { force: true });
     throw error;
   }
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 }

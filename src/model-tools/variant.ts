@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { hashBytes } from '../inference/hash.js';
 import { type VariantNote, variantName } from '../inference/store.js';
-import { writeFileAtomic } from '../lib/atomic-file.js';
+import { writeFileAtomic, writeFilesAtomic } from '../lib/atomic-file.js';
 import { optimizeModel, type Target } from './optimize.js';
 
 /**
@@ -28,9 +28,28 @@ export async function makeVariant(options: {
     derivedFrom: hashBytes(stock),
     made: { by: 'faced model optimize', checked: '1 - cosine < 1e-6' },
   };
-  await writeOutput(join(dir, file), optimized);
-  await writeOutput(join(dir, variantName(id, target, 'json')), `${JSON.stringify(note, null, 2)}\n`);
+  await writeWithNote(join(dir, file), optimized, {
+    path: join(dir, variantName(id, target, 'json')),
+    content: note,
+  });
   return note;
+}
+
+/** Writes a model and what stands beside it (JSON), both or neither; throws `model.write-failed` with the reason. */
+export async function writeWithNote(
+  path: string,
+  data: Uint8Array,
+  note: { readonly path: string; readonly content: object },
+): Promise<void> {
+  const text = `${JSON.stringify(note.content, null, 2)}\n`;
+  try {
+    await writeFilesAtomic([
+      { path, data },
+      { path: note.path, data: text },
+    ]);
+  } catch (cause) {
+    throw writeFailed(path, cause);
+  }
 }
 
 /** Writes a whole file or none; throws `model.write-failed` with the reason (a full disk, a missing folder). */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { hashBytes } from '../../inference/hash.js';
 import { encodeModel } from '../../model-tools/graph/index.js';
 import { importModel } from '../../model-tools/import.js';
-import { writeOutput } from '../../model-tools/variant.js';
+import { writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 
 /**
@@ -44,8 +44,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     output: { form: 'embedding', name: 'embedding', size: dimensions },
     space: `${id}-${sha256.slice(0, 12)}`,
   };
-  await writeOutput(values.out, bytes);
-  await writeOutput(values.out.replace(/\.onnx$/, '.json'), `${JSON.stringify(card, null, 2)}\n`);
+  await writeWithNote(values.out, bytes, { path: values.out.replace(/\.onnx$/, '.json'), content: card });
   io.print(
     { out: values.out, form, input, dimensions, bytes: bytes.byteLength, sha256, card },
     `${values.out}: ${form}, ${input.width}x${input.height} to ${dimensions} floats, ${bytes.byteLength} bytes`,

@@ -5,7 +5,7 @@ import { optimizeGraph } from '../../model-tools/optimize.js';
 import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
-import { writeOutput } from '../../model-tools/variant.js';
+import { writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
 import { resolveModel } from './resolve.js';
@@ -108,8 +108,7 @@ export async function finish(
     derivedFrom,
     made,
   };
-  await writeOutput(out, bytes);
-  await writeOutput(out.replace(/\.onnx$/, '.json'), `${JSON.stringify(note, null, 2)}\n`);
+  await writeWithNote(out, bytes, { path: out.replace(/\.onnx$/, '.json'), content: note });
   const details = Object.entries(made).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
   io.print({ model: label, out, ...note }, [`${out}: ${note.bytes} bytes`, ...details].join('\n'));
   return 0;
