@@ -7,19 +7,28 @@ import { HOLDER } from './door/holder.js';
 import { keySource } from './gallery/key.js';
 import { loadCards } from './inference/card.js';
 import { checkFile } from './inference/store.js';
-import { type Check, type ModelFinding, type PromiseFinding, runDoctor } from './system/doctor.js';
+import {
+  type Check,
+  type ModelFinding,
+  type PromiseFinding,
+  runDoctor,
+  type SamplesFinding,
+} from './system/doctor.js';
 import type { DoorFinding } from './system/doctor-door.js';
 
 export interface CheckupMeans {
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
-  /** Who is in the gallery. */
-  readonly people: () => Promise<readonly Person[]>;
+  /** Who is in the gallery, and which samples the recogniser in use cannot compare with. Asked once. */
+  readonly gallery: () => Promise<{ people: readonly Person[]; samples: SamplesFinding }>;
 }
 
 /** Every check of this machine and this installation; none throws. */
-export function checkup(place: Place, { env, signal, people }: CheckupMeans): Promise<Check[]> {
+export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): Promise<Check[]> {
   const { config, stateDir } = place;
+  // For both checks: where no daemon runs, each would have to wait for the other's lock.
+  const asked = gallery();
+  asked.catch(() => {});
   return runDoctor({
     stateDir,
     loadAddon: async () => (await import('./image/index.js')).opencvVersion(),
@@ -32,7 +41,8 @@ export function checkup(place: Place, { env, signal, people }: CheckupMeans): Pr
         keyFile: config.gallery.keyFile ?? undefined,
         credentialsDirectory: env.CREDENTIALS_DIRECTORY,
       }),
-    promise: async () => promiseFinding(place, await people()),
+    promise: async () => promiseFinding(place, (await asked).people),
+    samples: async () => (await asked).samples,
     doors: {
       holder: HOLDER,
       doors: doorFindings(config),

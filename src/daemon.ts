@@ -13,7 +13,7 @@ import {
   promiseSettings,
 } from './assemble.js';
 import { checkup } from './checkup.js';
-import { type Config, changesNeedingRestart } from './config/index.js';
+import { type Config, changes, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
 import { doorsOnMqtt, HouseDoors } from './doors.js';
@@ -26,11 +26,13 @@ import { commandHandler } from './pipeline/commands.js';
 import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
 import { Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
-import type { Store, Vision } from './pipeline/ports.js';
+import type { Vision } from './pipeline/ports.js';
 import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService } from './pipeline/service.js';
+import { Strangers } from './pipeline/strangers.js';
+import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
 import { backupsOf, HouseWatch, openHttp, settingsOf } from './web.js';
@@ -62,7 +64,6 @@ export interface Daemon {
 
 /** The vision worker beats once a second. Without a beat for so long the daemon does not call itself alive. */
 const BEAT_PATIENCE_MS = 15_000;
-const PRUNE_EVERY_MS = 6 * 60 * 60 * 1000;
 const STOP_DRAIN_MS = 2000;
 
 const MANIFEST = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -129,7 +130,10 @@ async function build(
   const handler = commandHandler({
     service,
     vision,
+    signal,
     onSnapshot: (camera, jpeg) => link.snapshot(camera, jpeg),
+    onEnrollProgress: (id, { camera, pose, taken, wanted, advice, text }) =>
+      link.enrollProgress({ v: 1, id, camera, pose, taken, wanted, advice, text }),
     onLock: async (command) => {
       if (doors === null) throw new FacedError('door.refused', 'this faced has no door');
       return doors.order(command);
@@ -169,6 +173,25 @@ async function build(
     keeper.policy();
   });
   const heads = await openHeads(options, card);
+  const { keepUnknownHours, unknownLimit } = config.gallery;
+  const strangers =
+    keepUnknownHours === 0
+      ? null
+      : new Strangers({
+          store,
+          keepMs: keepUnknownHours * 3_600_000,
+          limit: unknownLimit,
+          threshold: () => keeper.policy().threshold,
+          now: () => Date.now(),
+          onError: (error) => log.warn({ error: String(error) }, 'a stranger could not be kept'),
+        });
+  const upkeep = new Upkeep({
+    store,
+    log,
+    auditKeepDays: () => config.audit.keepDays,
+    keepsStrangers: strangers !== null,
+    onHead: (head) => link.auditHead(head),
+  });
   const context = { device: config.device, model: card.id, heads };
   const feed = new TypedEvents<{ decided: RecognitionEvent; looked: Looked }>((error) =>
     log.error({ error: String(error) }, 'a listener to events failed'),
@@ -189,12 +212,14 @@ async function build(
     onEvent: (event) => {
       link.notify();
       options.onEvent(event);
+      strangers?.decided(event);
       feed.emit('decided', event);
     },
     onRecovered: () => link.notify(),
     onJudged: () => vision.judged(1),
     eachLook: (camera) => doors?.watches(camera) === true,
     onLook: (sighting, match, own) => {
+      strangers?.looked(sighting);
       doors?.looked(sighting, own);
       // While the promise cannot be kept nothing is decided, and nothing is shown.
       if (keeper.problem() !== null) return;
@@ -256,14 +281,16 @@ async function build(
     ...houseMethods({ service, access }),
     ...doors?.methods,
   });
-  const pruning = setInterval(() => void prune(store, log), PRUNE_EVERY_MS);
   stops.push(
     () => control.close(),
-    () => clearInterval(pruning),
+    () => upkeep.stop(),
+    () => strangers?.settled(),
     () => notifier.stopping(),
   );
   notifier.watchdog(() => health.sinceBeat() < BEAT_PATIENCE_MS);
-  await prune(store, log);
+  await auditStart(store, { version: MANIFEST.version, config });
+  await upkeep.start();
+  await offerReembedding(service, log);
   await notifier.ready();
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
   const reload = async (next: Config): Promise<string[]> => {
@@ -271,6 +298,9 @@ async function build(
     await notifier.reloading();
     try {
       await keeper.change(promiseSettings(next));
+      const changed = changes(config, next).map(({ path }) => path);
+      if (changed.length > 0)
+        await store.audit({ kind: 'config', actor: 'daemon', detail: { changed, needRestart } });
       await doors?.reload(next);
       const { samplesPerPerson, keepImages } = next.gallery;
       const gallery = { ...config.gallery, samplesPerPerson, keepImages };
@@ -302,7 +332,17 @@ async function build(
         config: () => config,
         audit: (entry) => store.audit(entry),
       }),
-      doctor: () => checkup({ ...options, config }, { env, signal, people: () => service.people() }),
+      doctor: () =>
+        checkup(
+          { ...options, config },
+          {
+            ...{ env, signal },
+            gallery: async () => ({
+              people: await service.people(),
+              samples: await service.keeping.reembedding(),
+            }),
+          },
+        ),
       backups: backupsOf({
         ...{ config, stateDir: options.stateDir, env, store, access },
         changed: async () => {
@@ -375,11 +415,14 @@ function wire({ vision, recognition, doors, health, onBeat, log }: Wiring): Prom
   });
 }
 
-async function prune(store: Store, log: Logger): Promise<void> {
-  try {
-    const pruned = await store.pruneEvents();
-    if (pruned > 0) log.info({ events: pruned }, 'old events were deleted');
-  } catch (error) {
-    log.warn({ error: String(error) }, 'old events could not be deleted');
-  }
+/** Samples of another model are never compared with this one's: who has them is unknown until they are embedded again. */
+async function offerReembedding(service: FacedService, log: Logger): Promise<void> {
+  const { waiting, withoutImage } = await service.keeping.reembedding();
+  if (waiting > 0)
+    log.warn({ samples: waiting }, 'samples of another model can be embedded again: faced people reembed');
+  if (withoutImage > 0)
+    log.warn(
+      { samples: withoutImage },
+      'samples of another model have no picture: enrol these people again, nobody is recognised by them',
+    );
 }

@@ -17,8 +17,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'enroll',
-      synopsis: 'NAME PATH…',
-      summary: 'learn a person from pictures or folders of pictures',
+      synopsis: 'NAME PATH… | NAME --camera [ID] [--force] [--consent VERSION[@DATE]]',
+      summary: 'learn a person from pictures, folders of pictures, or in front of a camera',
     },
     async () => (await import('./enroll.js')).run,
   ),
@@ -29,7 +29,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'people',
-      synopsis: 'list | rename WHO NAME | remove WHO… | export [WHO…] --out FILE | import FILE or DIR',
+      synopsis:
+        'list | rename WHO NAME | remove WHO… | export [WHO…] --out FILE | import FILE or DIR | samples WHO | remove-sample SAMPLE… | image SAMPLE --out FILE | forget-images | reembed | consent WHO [--text VERSION [--date DAY]] | withdraw WHO | unknown list|name|show|forget',
       summary: 'who is in the gallery; WHO is an id or a name',
     },
     async () => (await import('./people.js')).run,
@@ -61,7 +62,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'audit',
-      synopsis: 'verify | export',
+      synopsis: 'verify [--head H] | export [--about ID] [--kind KIND] | head',
       summary: 'the record of what was done, and whether it is whole',
     },
     async () => (await import('./audit.js')).run,
@@ -98,6 +99,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       summary: 'whether the face of a film, or of a folder of frames, is alive',
     },
     async () => (await import('./liveness.js')).run,
+  ),
+  lazily(
+    {
+      name: 'backup',
+      synopsis: 'create FILE | rotate DIR [--keep N] | verify FILE | restore FILE [--replace]',
+      summary: 'copies of the gallery, checked, and which key opens them',
+    },
+    async () => (await import('./backup.js')).run,
   ),
   lazily(
     {

@@ -9,7 +9,11 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const checks = await checkup(settings(io, values), {
     env: io.env,
     signal: io.signal,
-    people: () => withHouse(io, values, (house) => house.people()),
+    gallery: () =>
+      withHouse(io, values, async (house) => ({
+        people: await house.people(),
+        samples: await house.reembedding(),
+      })),
   });
   io.print({ checks }, checks.map(line).join('\n'));
   return checks.every(({ ok }) => ok) ? 0 : 1;

@@ -13,7 +13,7 @@ export async function rotate(
   db: Db,
   sealer: Sealer,
   { directory, keep }: { directory: string; keep: number },
-): Promise<BackupTurn> {
+): Promise<Omit<BackupTurn, 'key'>> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const path = join(directory, `faced-${stamp}.db`);

@@ -11,7 +11,6 @@ import type {
   AuditFilter,
   AuditRow,
   AuditState,
-  BackupInfo,
   BackupTurn,
   CommandClaim,
   CommandVerdict,
@@ -19,6 +18,7 @@ import type {
   Enrolment,
   GalleryCounts,
   HeadClaim,
+  MadeBackup,
   NewSample,
   NewUnknownFace,
   OutboxMessage,
@@ -311,7 +311,7 @@ class StoreClient implements Store {
     return this.#call('pruneUnknown');
   }
 
-  backup(path: string): Promise<BackupInfo> {
+  backup(path: string): Promise<MadeBackup> {
     return this.#call('backup', path);
   }
 

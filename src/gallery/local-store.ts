@@ -11,6 +11,7 @@ import type {
   Consent,
   Enrolment,
   HeadClaim,
+  MadeBackup,
   NewSample,
   NewUnknownFace,
   PersonExport,
@@ -26,6 +27,7 @@ import { type OpenGallery, openGallery } from './database.js';
 import { EventLog } from './event-log.js';
 import { emptyLog } from './for-good.js';
 import { SampleImages } from './images.js';
+import { keySource } from './key.js';
 import { People } from './people.js';
 import { SampleSearch } from './search.js';
 import { exportPeople, importPeople, type TransferParts } from './transfer.js';
@@ -117,10 +119,14 @@ export class LocalStore {
       forgetUnknown: (which: { groups: string[] } | { tracks: string[] } | 'all') =>
         this.#now.unknown.forget(which),
       pruneUnknown: () => this.#now.unknown.prune(Date.now()),
-      backup: (path: string) => this.#tracked(backupTo(this.#now.db, path)),
+      backup: (path: string) => this.#tracked(this.#backup(path)),
       rotateBackups: (turn: { directory: string; keep: number }) => {
         const { db, gallery } = this.#now;
-        return this.#tracked(rotate(db, gallery.sealer, turn));
+        const made = rotate(db, gallery.sealer, turn).then((done) => ({
+          ...done,
+          key: keySource(this.#options),
+        }));
+        return this.#tracked(made);
       },
       purgeBackup: (path: string) => {
         const { db, gallery } = this.#now;
@@ -167,6 +173,10 @@ export class LocalStore {
     this.#opened = undefined;
     await Promise.allSettled(this.#long);
     opened?.gallery.close();
+  }
+
+  async #backup(path: string): Promise<MadeBackup> {
+    return { ...(await backupTo(this.#now.db, path)), key: keySource(this.#options) };
   }
 
   #enroll(enrolment: Enrolment): { person: PersonRef; samples: string[] } {

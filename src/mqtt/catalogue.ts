@@ -1,6 +1,7 @@
 /** Every topic with its guarantees, its schema and an example: what docs/mqtt.md is made of. */
 import type { TSchema } from '@sinclair/typebox';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { SignedHead } from '../pipeline/ports.js';
 import * as schemas from './schemas.js';
 import { SUFFIXES } from './topics.js';
 
@@ -96,6 +97,16 @@ const EXAMPLE_LIVENESS: schemas.LivenessReport = {
   state: 'undecided',
   reason: 'collecting',
   ask: 'turn-left',
+};
+
+/** Signed with a key that was thrown away. */
+const EXAMPLE_HEAD: SignedHead = {
+  v: 1,
+  seq: 4_211,
+  hash: '9f'.repeat(32),
+  time: '2026-11-24T17:00:00.000Z',
+  key: 'k'.repeat(43),
+  sig: 's'.repeat(86),
 };
 
 const COMMAND = { id: 'a-1732467810', exp: 1_795_539_840 };
@@ -195,6 +206,35 @@ export const CATALOGUE: readonly TopicEntry[] = [
         },
       },
     ],
+  },
+  {
+    suffix: SUFFIXES.enrollProgress,
+    from: 'faced',
+    qos: 0,
+    retained: false,
+    text: 'While an `enroll/set` with a camera is carried out: at each change, what the person in front of it should do. Nobody is named.',
+    schema: schemas.EnrollProgressSchema,
+    examples: [
+      {
+        v: 1,
+        id: COMMAND.id,
+        camera: 'porch',
+        pose: 'left',
+        taken: 1,
+        wanted: 3,
+        advice: 'turn-left',
+        text: 'Turn your head a little to your left.',
+      },
+    ],
+  },
+  {
+    suffix: SUFFIXES.auditHead,
+    from: 'faced',
+    qos: 1,
+    retained: true,
+    text: 'The newest row of the audit, signed: at each start, and once an hour. Keep it on another machine; `faced audit verify --head` then finds a chain that was written anew.',
+    schema: schemas.AuditHeadSchema,
+    examples: [EXAMPLE_HEAD],
   },
   {
     suffix: SUFFIXES.lockSet,

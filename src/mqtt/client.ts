@@ -2,7 +2,7 @@ import type { IPublishPacket } from 'mqtt';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { TypedEvents } from '../lib/events.js';
 import type { Logger } from '../lib/log.js';
-import type { CommandHandler } from '../pipeline/ports.js';
+import type { CommandHandler, SignedHead } from '../pipeline/ports.js';
 import type { CommandKind, DoorPort } from './command-forms.js';
 import {
   CommandGate,
@@ -20,6 +20,7 @@ import { type Outbox, OutboxPump } from './outbox-pump.js';
 import { ReplyQueue } from './reply-queue.js';
 import type {
   AttemptEvent,
+  EnrollProgress,
   GalleryReport,
   HealthReport,
   LivenessReport,
@@ -102,6 +103,10 @@ export interface MqttLink {
   /** May be called at every beat; published retained when it is due. */
   health(report: HealthReport): void;
   gallery(report: GalleryReport): void;
+  /** The audit's newest row, signed; retained. */
+  auditHead(head: SignedHead): void;
+  /** Dropped when nobody can take it now. */
+  enrollProgress(progress: EnrollProgress): void;
   attempt(event: AttemptEvent): void;
   liveness(report: LivenessReport): void;
   snapshot(camera: string, jpeg: Uint8Array): void;
@@ -227,6 +232,14 @@ class Link implements MqttLink {
   gallery(report: GalleryReport): void {
     const payload = JSON.stringify(report);
     if (this.#retained.get(this.topics.gallery) !== payload) this.#retain(this.topics.gallery, payload);
+  }
+
+  auditHead(head: SignedHead): void {
+    this.#retain(this.topics.auditHead, JSON.stringify(head));
+  }
+
+  enrollProgress(progress: EnrollProgress): void {
+    this.#offer(this.topics.enrollProgress, JSON.stringify(progress));
   }
 
   attempt(event: AttemptEvent): void {

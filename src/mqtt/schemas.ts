@@ -5,6 +5,8 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { DecisionKind } from '../domain/decision.js';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { Advice } from '../pipeline/guide.js';
+import type { SignedHead } from '../pipeline/ports.js';
 
 const describe = (description: string) => ({ description });
 const nullable = <Schema extends TSchema>(schema: Schema, description: string) =>
@@ -177,6 +179,22 @@ export const GallerySchema = Type.Object({
   samples: Count('Samples in the gallery.'),
 });
 
+const ADVICE = [
+  'look-at-camera',
+  'turn-left',
+  'turn-right',
+  'turn-back',
+  'no-face',
+  'several-faces',
+  'too-far',
+  'too-dark',
+  'too-bright',
+  'hold-still',
+  'cut-off',
+  'another-face',
+  'taken',
+] as const satisfies Advice[];
+
 const commandHead = {
   id: Type.String({ minLength: 1, maxLength: 64, description: 'Chosen by the sender, used once only.' }),
   exp: Type.Number(
@@ -199,7 +217,8 @@ export const EnrollSetSchema = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 64,
-        description: 'Take the picture from this camera. Either this or `image`.',
+        description:
+          'Lead somebody in front of this camera through a few shots (`enroll/progress`). Either this or `image`.',
       }),
     ),
   },
@@ -273,6 +292,36 @@ export const EnrollResultSchema = Type.Union([
   }),
 ]);
 
+export const EnrollProgressSchema = Type.Object({
+  v: Version,
+  id: Type.String(describe('Id of the command.')),
+  camera: Camera,
+  pose: nullable(
+    OneOf(['front', 'left', 'right'], describe('')),
+    'How the head is wanted now, left and right as the person sees it; null at the end.',
+  ),
+  taken: Count('Shots that were taken.'),
+  wanted: Count('Shots that are asked for; fewer are enough.'),
+  advice: OneOf(ADVICE, describe('What is wrong, or what is wanted next.')),
+  text: Type.String(describe('The same as a sentence for the person.')),
+});
+
+export const AuditHeadSchema = Type.Object({
+  v: Version,
+  seq: Type.Integer({ minimum: 1, description: 'Number of the newest row of the audit.' }),
+  hash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Its hash.' }),
+  time: Time('When this was signed'),
+  key: Type.String({
+    pattern: '^[A-Za-z0-9_-]{43}$',
+    description: 'The public key, Ed25519, raw, base64url. It stays the same: keep the first one you see.',
+  }),
+  sig: Type.String({
+    pattern: '^[A-Za-z0-9_-]{86}$',
+    description:
+      'Signature over the JSON array `["faced/audit/head/1", seq, time, hash]` in UTF-8, base64url.',
+  }),
+});
+
 export const LockResultSchema = Type.Union([
   Type.Object({
     id: Type.String(describe('Id of the command.')),
@@ -339,6 +388,7 @@ export type LivenessReport = Frozen<Static<typeof LivenessSchema>>;
 export type HealthReport = Static<typeof HealthSchema>;
 export type GalleryReport = Static<typeof GallerySchema>;
 export type EnrollSet = Static<typeof EnrollSetSchema>;
+export type EnrollProgress = Static<typeof EnrollProgressSchema>;
 export type EnrollResult = Static<typeof EnrollResultSchema>;
 export type LockSet = Static<typeof LockSetSchema>;
 export type LockState = Static<typeof LockStateSchema>;
@@ -349,3 +399,5 @@ type Same<Left, Right> = [Left] extends [Right] ? ([Right] extends [Left] ? true
 type WireEvent = Frozen<Omit<Static<typeof RecognitionSchema>, 'sig'>>;
 /** The event of the domain and its schema say the same; this line does not compile when they part. */
 export const RECOGNITION_MATCHES_DOMAIN: Same<WireEvent, Frozen<RecognitionEvent>> = true;
+/** The same of the audit's head. */
+export const HEAD_MATCHES_PORT: Same<Frozen<Static<typeof AuditHeadSchema>>, SignedHead> = true;

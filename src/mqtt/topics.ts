@@ -15,6 +15,8 @@ export interface Topics {
   readonly lockState: string;
   readonly lockResult: string;
   readonly lockEvent: string;
+  readonly enrollProgress: string;
+  readonly auditHead: string;
 }
 
 /** The part after `faced/<device>/`. */
@@ -32,6 +34,8 @@ export const SUFFIXES: { readonly [Name in keyof Topics]: string } = {
   lockState: 'lock/state',
   lockResult: 'lock/result',
   lockEvent: 'lock/event',
+  enrollProgress: 'enroll/progress',
+  auditHead: 'audit/head',
 };
 
 /** The first level of every topic of every device. */

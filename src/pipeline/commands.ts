@@ -1,10 +1,14 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { FacedError } from '../domain/errors.js';
+import type { EnrolProgress } from './camera-enrolment.js';
 import type { Command, CommandHandler, Vision } from './ports.js';
 import type { EnrolledPicture, FacedService } from './service.js';
 
 export interface CommandParts {
-  readonly service: Pick<FacedService, 'enroll'>;
+  readonly service: Pick<FacedService, 'enroll' | 'enrollFromCamera'>;
+  /** What somebody in front of a camera is told; `id` is the command's. */
+  readonly onEnrollProgress: (id: string, progress: EnrolProgress) => void;
+  /** Aborted when the daemon stops. */
+  readonly signal: AbortSignal;
   readonly vision: Pick<Vision, 'snapshot'>;
   /** Where a picture that was asked for goes. */
   readonly onSnapshot: (camera: string, jpeg: Uint8Array) => void;
@@ -19,10 +23,6 @@ export interface LockAnswer {
   readonly reason: string | null;
 }
 
-/** An enrolment from a camera takes the first good picture of this many, moments apart. */
-const SHOTS = 12;
-const PAUSE_MS = 400;
-
 /** Carries out what came over MQTT and passed the gate. */
 export function commandHandler(parts: CommandParts): CommandHandler {
   return async (command) => {
@@ -31,29 +31,36 @@ export function commandHandler(parts: CommandParts): CommandHandler {
       return {};
     }
     if (command.kind === 'lock') return lock(parts, command);
-    const outcome = await enroll(parts, command);
-    const { quality } = outcome;
-    if (!outcome.accepted)
-      throw new FacedError(outcome.code, outcome.reason, {
-        fix: 'take another picture: one face, upright, near and well lit',
-      });
-    return { person: outcome.person, samples: [{ accepted: true, quality }] };
+    return enroll(parts, command);
   };
 }
 
-async function enroll(
-  parts: CommandParts,
-  command: Extract<Command, { kind: 'enroll' }>,
-): Promise<EnrolledPicture> {
-  const { name, image, camera } = command;
-  if (image !== null) return parts.service.enroll({ name, image, actor: 'mqtt' });
+async function enroll(parts: CommandParts, command: Extract<Command, { kind: 'enroll' }>): Promise<object> {
+  const outcomes = await learn(parts, command);
+  const first = outcomes.find((outcome) => outcome.accepted) ?? outcomes[0];
+  if (first === undefined) throw new FacedError('internal', 'an enrolment was not answered');
+  if (!first.accepted)
+    throw new FacedError(first.code, first.reason, {
+      fix: 'take another picture: one face, upright, near and well lit',
+    });
+  const samples = outcomes.map((outcome) => {
+    const { accepted, quality } = outcome;
+    return accepted ? { accepted, quality } : { accepted, reason: outcome.reason, quality };
+  });
+  return { person: first.person, samples };
+}
+
+async function learn(
+  { service, onEnrollProgress, signal }: CommandParts,
+  { id, name, image, camera }: Extract<Command, { kind: 'enroll' }>,
+): Promise<EnrolledPicture[]> {
+  if (image !== null) return [await service.enroll({ name, image, actor: 'mqtt' })];
   if (camera === null)
     throw new FacedError('mqtt.invalid', 'the command names neither an image nor a camera');
-  for (let shot = 1; ; shot++) {
-    const outcome = await parts.service.enroll({ name, image: await picture(parts, camera), actor: 'mqtt' });
-    if (outcome.accepted || shot === SHOTS) return outcome;
-    await pause(PAUSE_MS);
-  }
+  return service.enrollFromCamera(
+    { name, camera, actor: 'mqtt' },
+    { signal, progress: (step) => onEnrollProgress(id, step as EnrolProgress) },
+  );
 }
 
 async function lock({ onLock }: CommandParts, command: LockCommand): Promise<object> {

@@ -8,9 +8,9 @@ import type { Verdict } from './enrolment.js';
 import { mustFind } from './find-person.js';
 import type {
   AuditRow,
-  BackupInfo,
   BackupTurn,
   Consent,
+  MadeBackup,
   PersonExport,
   Reembedding,
   SampleInfo,
@@ -278,7 +278,7 @@ export class Keeping {
   }
 
   /** `path` is absolute: whoever asks may stand in another folder. */
-  async backup(request: { path: string; actor: string }): Promise<BackupInfo> {
+  async backup(request: { path: string; actor: string }): Promise<MadeBackup> {
     const { store } = this.#deps;
     await store.audit({ kind: 'backup', actor: request.actor, detail: {} });
     return store.backup(request.path);

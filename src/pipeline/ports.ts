@@ -305,8 +305,13 @@ export interface UnknownGroup {
   readonly best: string;
 }
 
+/** A backup that was just made, and where the key that opens it is. */
+export interface MadeBackup extends BackupInfo {
+  readonly key: { readonly kind: 'credential' | 'file' | 'state'; readonly path: string };
+}
+
 /** What one turn of a folder of backups did. */
-export interface BackupTurn extends BackupInfo {
+export interface BackupTurn extends MadeBackup {
   /** The new backup. */
   readonly path: string;
   /** People who had been deleted and are now out of older backups, each counted once for each backup. */
@@ -562,7 +567,7 @@ export interface Store {
   pruneUnknown(): Promise<number>;
 
   /** A copy of the database while it is in use, checked before it takes the name `path`. It is sealed with the same key and says which. */
-  backup(path: string): Promise<BackupInfo>;
+  backup(path: string): Promise<MadeBackup>;
   /** One turn of a folder of backups: see {@link BackupTurn}. `keep`: how many stay, the new one among them. */
   rotateBackups(turn: { directory: string; keep: number }): Promise<BackupTurn>;
   /** Takes people who were deleted since out of a backup, with their names in its events; answers how many people. */

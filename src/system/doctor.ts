@@ -28,6 +28,8 @@ export interface DoctorOptions {
   readonly key: () => KeyFinding;
   /** What this gallery can promise. */
   readonly promise: () => Promise<PromiseFinding>;
+  /** Samples that the recogniser in use cannot compare with; left out: not looked at. */
+  readonly samples?: () => Promise<SamplesFinding>;
   readonly doors?: DoorOptions;
   /** Where /proc, /sys, /dev and /run are, for tests. */
   readonly root?: string;
@@ -44,6 +46,13 @@ export interface KeyFinding {
   readonly path: string;
 }
 
+/** Samples of other recognisers than the one in use. */
+export interface SamplesFinding {
+  /** Their pictures were kept. */
+  readonly waiting: number;
+  readonly withoutImage: number;
+}
+
 export interface PromiseFinding {
   readonly people: number;
   /** Of a thousand strangers. */
@@ -57,6 +66,7 @@ export interface PromiseFinding {
 /** Every check, in the order in which a machine is set up. None throws. */
 export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const root = options.root ?? '/';
+  const { samples } = options;
   const groups = await Promise.all([
     guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
     guarded('opencv', () => addonCheck(options.loadAddon)),
@@ -70,6 +80,7 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
     guarded('key', () => keyCheck(options.key())),
     ...(options.doors === undefined ? [] : [guardedDoors(options.doors, root)]),
     guarded('promise', async () => promiseCheck(await options.promise())),
+    ...(samples === undefined ? [] : [guarded('samples', async () => samplesCheck(await samples()))]),
   ]);
   return groups.flat();
 }
@@ -112,6 +123,24 @@ export function modelCheck(models: readonly ModelFinding[]): Check {
     ok: false,
     detail: bad.map((model) => `${model.id} is ${model.state}`).join(', '),
     fix: 'Fetch them: faced model fetch',
+  };
+}
+
+export function samplesCheck({ waiting, withoutImage }: SamplesFinding): Check {
+  const name = 'samples';
+  if (waiting === 0 && withoutImage === 0)
+    return { name, ok: true, detail: 'all are of the recogniser in use' };
+  const [again, anew] = [
+    waiting > 0 ? ['Embed them again: faced people reembed'] : [],
+    withoutImage > 0
+      ? [`Enrol the people of ${withoutImage} samples again: no picture of them was kept`]
+      : [],
+  ];
+  return {
+    name,
+    ok: false,
+    detail: `${waiting + withoutImage} are of another recogniser, and nobody is recognised by them`,
+    fix: [...again, ...anew].join('; '),
   };
 }
 

@@ -27,6 +27,8 @@ test('topics are the fixed ones', () => {
     lockState: 'faced/front-door/lock/state',
     lockResult: 'faced/front-door/lock/result',
     lockEvent: 'faced/front-door/lock/event',
+    enrollProgress: 'faced/front-door/enroll/progress',
+    auditHead: 'faced/front-door/audit/head',
   });
 });
 
