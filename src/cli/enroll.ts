@@ -6,11 +6,12 @@ import type { EnrolProgress } from '../pipeline/camera-enrolment.js';
 import type { House } from '../pipeline/house.js';
 import type { EnrolledPicture, EnrolOptions } from '../pipeline/service.js';
 import type { CameraSettings } from '../pipeline/vision-options.js';
+import { videoDevices } from '../system/doctor-camera.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
 import { consentOf } from './consent.js';
 import { withHouse, withHouseAt } from './house.js';
 import { expandPictures, readPicture } from './pictures.js';
-import { COMMON_OPTIONS, settings } from './settings.js';
+import { COMMON_OPTIONS, type Settings, settings } from './settings.js';
 
 interface Sample {
   /** Of the picture; `camera:ID` for a shot of a camera. */
@@ -80,7 +81,7 @@ async function enrollFromCamera(
   io: CommandIo,
 ): Promise<Enrolled> {
   const found = settings(io, values);
-  const cameras = values.source === undefined ? camerasOf(found.config) : [cameraAt(values.source)];
+  const cameras = values.source === undefined ? camerasFor(found.config) : [cameraAt(values.source)];
   const camera = values.camera === undefined || values.camera === '' ? null : values.camera;
   const shots = await withHouseAt({ ...found, cameras: cameras.map(atItsPace) }, io, (house) =>
     house.enrollFromCamera(
@@ -97,6 +98,13 @@ async function enrollFromCamera(
 const say = ({ taken, wanted, text }: EnrolProgress): void => {
   process.stderr.write(`${taken}/${wanted}  ${text}\n`);
 };
+
+/** Those of the configuration, else the first one that is plugged in, as for `run`. */
+function camerasFor(config: Settings['config']): CameraSettings[] {
+  const configured = camerasOf(config);
+  const [device] = videoDevices();
+  return configured.length > 0 || device === undefined ? configured : [cameraAt(`v4l2:${device}`)];
+}
 
 function cameraAt(source: string): CameraSettings {
   return { name: 'camera', source, view: {} };

@@ -59,9 +59,9 @@ export const DEFAULT_GUIDE: Omit<GuideOptions, 'sameFace'> = {
 };
 
 /** Degrees: a head that is still frontal, and one that is turned enough but not too far. */
-const FRONT_YAW = 15;
+const FRONT_YAW = 20;
 const FRONT_PITCH = 25;
-const TURNED_YAW = 10;
+const TURNED_YAW = 12;
 const TURNED_TOO_FAR = 45;
 /** Mean grey levels between which a face is well lit. */
 const DARK = 40;

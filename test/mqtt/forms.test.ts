@@ -29,6 +29,7 @@ test('topics are the fixed ones', () => {
     lockEvent: 'faced/front-door/lock/event',
     enrollProgress: 'faced/front-door/enroll/progress',
     auditHead: 'faced/front-door/audit/head',
+    liveness: 'faced/front-door/liveness',
   });
 });
 
