@@ -26,7 +26,7 @@ export const LIFE_LIMITS: LifeLimits = {
   withinMs: 3000,
   turn: 0.14,
   turnWithBlink: 0.11,
-  explained: 0.4,
+  explained: 0.48,
   solidShare: 0.44,
   flatShare: 0.28,
   stretch: 1.15,
@@ -66,7 +66,13 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
   if (signs.spanMs < limits.leastMs) return verdict(open, open === 'undecided' ? 'collecting' : 'no-face', 0);
   const blinked = signs.blinks.length > 0;
   const share = reliefShare(signs);
-  if (signs.stretch >= limits.stretch && share < limits.flatShare && signs.turn < limits.turn) {
+  // A head that has only begun to turn may look flat, so this is said when the time is over.
+  if (
+    open === 'not-shown' &&
+    signs.stretch >= limits.stretch &&
+    share < limits.flatShare &&
+    signs.turn < limits.turn
+  ) {
     return verdict('spoof', blinked ? 'eyes-in-flat-face' : 'flat', 0);
   }
   const isHead = signs.explained >= limits.explained && share >= limits.solidShare;

@@ -32,7 +32,7 @@ const MAX_SCORES = 32;
 const MAX_GAP_MS = 700;
 /** A challenge is given when the face was seen for so long. */
 const SETTLE_MS = 250;
-/** The screen's pixels have to show in so many looks, and in the middle one of all. */
+/** The screen's dots are looked for at least so often, and have to show in the upper quarter of the looks. */
 const SCREEN_LOOKS = 3;
 const SCREEN_SCORE = 1;
 const DEGREES = 180 / Math.PI;
@@ -93,7 +93,7 @@ export class TrackLife {
   get liveness(): TrackLiveness & { readonly active: ActiveLiveness } {
     const { state, reason, score } = this.#verdict;
     return {
-      passive: middle(this.#passive),
+      passive: quantile(this.#passive, 0.5),
       active: {
         state,
         reason,
@@ -151,7 +151,7 @@ export class TrackLife {
         signs: this.#signs,
         elapsedMs,
         asked: this.#asked(),
-        screen: this.#screen.length >= SCREEN_LOOKS && (middle(this.#screen) ?? 0) >= SCREEN_SCORE,
+        screen: this.#screen.length >= SCREEN_LOOKS && (quantile(this.#screen, 0.75) ?? 0) >= SCREEN_SCORE,
       },
       this.#limits,
     );
@@ -196,7 +196,7 @@ function keep<T>(list: T[], value: T, limit: number): void {
   if (list.length > limit) list.shift();
 }
 
-function middle(values: readonly number[]): number | null {
+function quantile(values: readonly number[], share: number): number | null {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? null;
+  return sorted[Math.floor(share * sorted.length)] ?? null;
 }

@@ -32,7 +32,7 @@ export function levelShape(contour: Float32Array): LevelShape | null {
   return level;
 }
 
-/** What is left of 68 values when a smooth warp of the second degree has been taken out; what a bent sheet cannot do. */
+/** What is left of 68 values when a smooth warp of the third degree has been taken out: what no flat or bent sheet can do. */
 export class SmoothWarp {
   readonly #basis: readonly Float64Array[];
   /** The nose's depth and whatever else of a head is not smooth. */
@@ -41,8 +41,9 @@ export class SmoothWarp {
 
   /**
    * @param shape where the points lie when nothing moves. A turned or tilted plane moves them by a homography, which to
-   * the second order is a polynomial of the second degree in their places; so is the shift of a sheet bent about any
-   * axis. The nose of a head, which stands out between eyes, cheeks and mouth, is not.
+   * the third order is a polynomial of the third degree in their places; so is the shift of a sheet bent about any axis,
+   * turned or not. The nose of a head, which stands out between eyes, cheeks and mouth, is not. One least-squares fit of
+   * that polynomial so explains what a homography explains, and the bent print that a homography does not.
    */
   constructor(shape: LevelShape) {
     const columns = [
@@ -52,6 +53,10 @@ export class SmoothWarp {
       (x: number) => x * x,
       (x: number, y: number) => x * y,
       (_: number, y: number) => y * y,
+      (x: number) => x * x * x,
+      (x: number, y: number) => x * x * y,
+      (x: number, y: number) => x * y * y,
+      (_: number, y: number) => y * y * y,
     ];
     const basis: Float64Array[] = [];
     for (const column of columns) {

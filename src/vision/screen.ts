@@ -6,12 +6,12 @@ const SIDE = 64;
 /** Waves longer than this many pixels belong to faces, shorter ones to a screen's dots and to moiré. */
 const LONGEST = 12;
 /**
- * How far a wave stands out of its neighbourhood, in powers, when it is a screen's: faces in films, and prints, stay below
- * 65 in the worst single frame and 40 in the middle one; simulated screens reach several hundred (docs/liveness.md).
+ * How far a wave stands out of its neighbourhood, in powers, and of the waves some steps around it (an edge makes a whole
+ * line of waves, a pattern a point), to be a screen's. Of films of three people the upper quarter of looks stayed at 0.75
+ * of that, of simulated screens all but those with the finest dots lie above (docs/liveness.md).
  */
-const STANDS_OUT = 75;
-/** How far it stands out of the waves this many steps around it: an edge makes a whole line of waves, a pattern a point. */
-const ALONE = 4;
+const STANDS_OUT = 50;
+const ALONE = 2.7;
 const AROUND = 4;
 
 /**

@@ -69,13 +69,24 @@ const ROWS: readonly Row[] = [
     is: ['not-shown', 'not-a-head'],
   },
   { name: 'a turn in the first moment', signs: { ...TURNED, spanMs: 200 }, is: ['undecided', 'collecting'] },
-  { name: 'foreshortened and flat', signs: { stretch: 1.25 }, is: ['spoof', 'flat'] },
+  { name: 'foreshortened and flat', signs: { stretch: 1.25 }, elapsedMs: LATE, is: ['spoof', 'flat'] },
+  {
+    name: 'foreshortened and flat, with time left',
+    signs: { stretch: 1.25 },
+    is: ['undecided', 'collecting'],
+  },
   {
     name: 'foreshortened and flat, with eyes that close',
     signs: { stretch: 1.25, blinks: BLINK },
+    elapsedMs: LATE,
     is: ['spoof', 'eyes-in-flat-face'],
   },
-  { name: 'a nod is no flat face', signs: { stretch: 1.25, nod: 0.3 }, is: ['undecided', 'collecting'] },
+  {
+    name: 'a nod is no flat face',
+    signs: { stretch: 1.25, nod: 0.3 },
+    elapsedMs: LATE,
+    is: ['not-shown', 'no-motion'],
+  },
   {
     name: 'a screen, whatever it shows',
     signs: { ...TURNED, blinks: BLINK },
@@ -112,6 +123,7 @@ const ROWS: readonly Row[] = [
     name: 'asked, and a flat picture turned',
     signs: { stretch: 1.25 },
     asked: { wanted: 0.2, wrong: 0 },
+    elapsedMs: LATE,
     is: ['spoof', 'flat'],
   },
   {
