@@ -8,6 +8,7 @@ import { loadCards, type ModelCard } from './inference/card.js';
 import { createVision } from './inference/client.js';
 import { loadHeads } from './inference/heads.js';
 import type { Logger } from './lib/log.js';
+import { entry } from './lib/program.js';
 import { createBroker } from './mqtt/broker.js';
 import { createMqttLink, type MqttLink } from './mqtt/client.js';
 import type { DoorPort } from './mqtt/command-forms.js';
@@ -66,7 +67,7 @@ export function openVision(
   const engineSocket = engineSocketOf(config);
   return createVision({
     isolation,
-    workerUrl: new URL('./vision-worker.js', import.meta.url),
+    workerUrl: entry('vision-worker.js'),
     options: {
       modelsDir,
       models: {

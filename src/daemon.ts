@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   controlSocketPath,
   enrolmentRules,
@@ -19,6 +20,7 @@ import type { RecognitionEvent } from './domain/event.js';
 import { doorsOnMqtt, HouseDoors } from './doors.js';
 import { TypedEvents } from './lib/events.js';
 import type { Logger } from './lib/log.js';
+import { ROOT } from './lib/program.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
 import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
@@ -66,7 +68,7 @@ export interface Daemon {
 const BEAT_PATIENCE_MS = 15_000;
 const STOP_DRAIN_MS = 2000;
 
-const MANIFEST = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
 };
 

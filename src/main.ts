@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CommandIo, ExitCode } from './cli/command.js';
 import { exitCodeOf } from './cli/command.js';
 import { COMMANDS, findCommand, help } from './cli/commands.js';
 import { processIo } from './cli/io.js';
 import { FacedError } from './domain/errors.js';
+import { ROOT } from './lib/program.js';
 
 /** Flags that every command takes; they may stand anywhere before a lone `--`. */
 function takeGlobals(argv: readonly string[]) {
@@ -41,9 +43,7 @@ async function dispatch({
   io: CommandIo;
 }): Promise<ExitCode> {
   if (flags.has('--version')) {
-    const manifest: unknown = JSON.parse(
-      readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-    );
+    const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
     const version =
       manifest instanceof Object && 'version' in manifest ? String(manifest.version) : 'unknown';
     io.print({ version }, version);

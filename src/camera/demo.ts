@@ -5,6 +5,7 @@ import type { Box } from '../domain/face.js';
 import type { Frame, Image } from '../domain/frame.js';
 import { createImage, decode, encodeJpeg, resizeInto, type WritableImage } from '../image/index.js';
 import type { Clock } from '../lib/clock.js';
+import { ROOT } from '../lib/program.js';
 import type { FrameSource, SourceStats } from '../pipeline/ports.js';
 
 /** x, y, width, height in pixels of the photograph. */
@@ -43,8 +44,7 @@ export interface DemoDeps {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** From dist/src/camera/ to the checkout's src/camera/. */
-const SCENARIO = new URL('../../../src/camera/demo-scenario.json', import.meta.url);
+const SCENARIO = join(ROOT, 'src/camera/demo-scenario.json');
 
 export function readScenario(): DemoScenario {
   return JSON.parse(readFileSync(SCENARIO, 'utf8')) as DemoScenario;

@@ -3,11 +3,11 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { modelsDir as cachedModels } from '../inference/model-dir.js';
+import { ROOT } from '../lib/program.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The folder with package.json: this file is compiled to dist/src/config/paths.js. */
-export const ROOT = resolve(import.meta.dirname, '..', '..', '..');
+export { ROOT };
 
 /** The state directory: FACED_STATE_DIR, else systemd's, else `.faced` in the checkout, else the user's own. */
 export function stateDir(env: Env, root: string = ROOT): string {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import type { Clock } from '../lib/clock.js';
 import { TypedEvents } from '../lib/events.js';
+import { ROOT } from '../lib/program.js';
 import type { Lock, LockEvents, LockOptions } from './lock.js';
 
-export const HOLDER = fileURLToPath(new URL('../../../native/lock/build/faced-lock', import.meta.url));
+export const HOLDER = join(ROOT, 'native/lock/build/faced-lock');
 
 /** The holder answers from a poll loop: an answer that takes longer will not come. */
 const ANSWER_MS = 1000;

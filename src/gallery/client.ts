@@ -4,6 +4,7 @@ import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
 import { type Logger, silentLogger } from '../lib/log.js';
+import { entry } from '../lib/program.js';
 import { Caller, channelOf } from '../lib/rpc.js';
 import type {
   AccessRecord,
@@ -397,7 +398,7 @@ class StoreClient implements Store {
   }
 }
 
-const WORKER = new URL('./worker.js', import.meta.url);
+const WORKER = entry('gallery/worker.js');
 
 function closed(): FacedError {
   return new FacedError('gallery.closed', 'The gallery is closed.', { fix: 'Start faced again.' });

@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import type { Image } from '../domain/frame.js';
+import { ROOT } from '../lib/program.js';
 
 /** What native/opencv exports. Positional and unchecked by name; {@link ./index.ts} is what others call. */
 export interface Native {
@@ -71,7 +73,7 @@ function load(): Native {
   const require = createRequire(import.meta.url);
   const file = 'native/opencv/build/Release/faced_opencv.node';
   try {
-    return require(`../../../${file}`) as Native;
+    return require(join(ROOT, file)) as Native;
   } catch (cause) {
     const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
     throw new FacedError('native.missing', `The OpenCV addon cannot be loaded: ${reason}`, {

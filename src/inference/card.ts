@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { FacedError } from '../domain/errors.js';
+import { ROOT } from '../lib/program.js';
 import type { ModelCard, ModelInput } from './card-schema.js';
 
 export type { ModelCard, ModelInput, ModelOutput, Role } from './card-schema.js';
@@ -22,7 +23,7 @@ export function inputSize(input: ModelInput): { width: number; height: number; c
 }
 
 /** The cards that come with faced, beside its code. */
-export const SHIPPED_CARDS: string = join(import.meta.dirname, '..', '..', '..', 'models');
+export const SHIPPED_CARDS: string = join(ROOT, 'models');
 
 /**
  * All cards: those shipped, and the user's own: `*.json` in the folder of models and in its `cards/`. A user's card
