@@ -12,10 +12,10 @@ import { createImage, decode, resizeInto, VideoWriter } from '../src/image/index
 import { processMemory } from '../src/system/memory.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const PEOPLE = 12;
+const PEOPLE = 40;
 const FPS = 15;
-const FRAMES_EACH = 30;
-const GAP = 15;
+const FRAMES_EACH = 20;
+const GAP = 10;
 
 /** Prints, when the main process ends, the longest time in which its event loop did nothing else. */
 const MONITOR = `
@@ -39,7 +39,7 @@ function peopleOf(folder: string): { name: string; photos: string[] }[] {
     .slice(0, PEOPLE);
 }
 
-/** Each person for two seconds before a still wall, with a second of nobody after it. */
+/** Each person for a second and a third before a still wall, with two thirds of a second of nobody after it. */
 function writeClip(path: string, photos: readonly string[]): void {
   const frame = createImage(640, 480, 'bgr24');
   const face = createImage(240, 240, 'bgr24');

@@ -92,7 +92,7 @@ native_addon() {
 # Compiled files whose source is gone would still be run as tests.
 remove_orphans() {
   local file source
-  find dist -name '*.js' | while read -r file; do
+  find dist/src dist/test dist/bench -name '*.js' | while read -r file; do
     source=${file#dist/}
     [ -f "${source%.js}.ts" ] || rm -f "$file" "$file.map"
   done
@@ -101,14 +101,15 @@ remove_orphans() {
 typescript() {
   local stamp=dist/.faced-stamp key
   mkdir -p bench
-  key=$(hash_of src test bench tsconfig.json package-lock.json)
+  key=$(hash_of src test bench tsconfig.json package-lock.json deploy/bundle.mjs)
   if stamped $stamp "$key"; then
     skip "TypeScript"
     return
   fi
   step "TypeScript"
-  npm run --silent build
+  npx tsc -p .
   remove_orphans
+  node deploy/bundle.mjs
   echo "$key" >$stamp
 }
 

@@ -60,10 +60,10 @@ export class OrtRunner implements ModelRunner {
         intraOpNumThreads: 1,
         interOpNumThreads: 1,
         executionMode: 'sequential',
-        // Measured over all four models: without memory patterns 20 MB less, and without an arena for all but the
-        // recogniser (which loses a quarter of its speed without one) 10 MB less, in the same time.
+        // Measured in the daemon: without memory patterns 20 MB less at no time; without the arena 11 MB less, and a run
+        // takes 2 % longer (docs/performance.md).
         enableMemPattern: false,
-        enableCpuMemArena: card.role === 'recogniser',
+        enableCpuMemArena: false,
         graphOptimizationLevel: options.graphLevel ?? 'all',
         logSeverityLevel: 3,
       });
@@ -75,7 +75,12 @@ export class OrtRunner implements ModelRunner {
       });
     }
     const wrong = mismatches(session, card);
-    if (wrong.length === 0) return new OrtRunner(session, card, maxBatch);
+    if (wrong.length === 0) {
+      const runner = new OrtRunner(session, card, maxBatch);
+      // The first run takes its memory and finds what loads and cannot be run: no face should wait for that.
+      await runner.run(1);
+      return runner;
+    }
     await session.release();
     throw new FacedError(
       'model.mismatch',

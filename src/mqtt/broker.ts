@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import { FacedError } from '../domain/errors.js';
 import type { Logger } from '../lib/log.js';
+import './packet-cache.js';
 import { watchPacketSize } from './packet-size.js';
 import { ROOT_LEVEL, SUFFIXES } from './topics.js';
 

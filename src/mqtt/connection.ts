@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import { type Endpoint, type EndpointOptions, readEndpoint } from './endpoint.js';
 import { type Failure, failureOf, lost, unstable } from './failure.js';
+import './packet-cache.js';
 import { watchPacketSize } from './packet-size.js';
 import { type MqttVersion, type Session, sessionOf } from './session.js';
 

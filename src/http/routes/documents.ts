@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
+import { ROOT } from '../../lib/program.js';
 import type { Context } from '../context.js';
 import { openApi } from '../openapi.js';
 import { type Route, route } from '../route.js';
 
 /** Pages that need no build: each is a file, so that no path leads anywhere else. */
-const STATIC = new URL('../../../../src/http/static/', import.meta.url);
+const STATIC = join(ROOT, 'src/http/static');
 const FILES = [
   { path: '/api', file: 'api.html', type: 'text/html; charset=utf-8' },
   { path: '/api/api.js', file: 'api.js', type: 'text/javascript; charset=utf-8' },
@@ -37,7 +39,7 @@ export function documentRoutes(routes: readonly Route[], { options }: Context): 
         answer: type,
         handle: async ({ reply }) => {
           reply.type(type).header('cache-control', 'no-cache');
-          return readFile(new URL(file, STATIC));
+          return readFile(join(STATIC, file));
         },
       }),
     ),

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../domain/errors.js';
 import type { FaceQuality } from '../../domain/face.js';
 import type { Device } from '../../inference/device.js';
 import type { ModelChoice } from '../../inference/index.js';
+import { entry } from '../../lib/program.js';
 import { Pool } from './pool.js';
 
 /**
@@ -53,14 +54,13 @@ export async function embedAll(
   onBatch: (batch: number, outcomes: readonly PictureOutcome[]) => Promise<void>,
 ): Promise<BulkLoad> {
   const { files, batch, workers, devices, modelsDir, models = {}, rule, signal } = options;
-  const script = (name: string): URL => new URL(`./${name}.js`, import.meta.url);
   const common = { modelsDir, models, batch };
   const preparing = new Pool(
-    script('prepare-worker'),
+    entry('model-tools/bulk/prepare-worker.js'),
     Array.from({ length: workers }, () => ({ ...common, rule })),
   );
   const embedding = new Pool(
-    script('device-worker'),
+    entry('model-tools/bulk/device-worker.js'),
     devices.map((device) => ({ ...common, device })),
   );
   const giveUp = (): void => void Promise.all([preparing.stop(), embedding.stop()]);
