@@ -57,11 +57,13 @@ export interface VisionChoice {
   readonly log: Logger;
   /** Where the photographs of the demo are. */
   readonly photographs?: string;
+  /** Nothing is seen any more until the process starts anew. */
+  readonly onFailed?: (error: FacedError) => void;
 }
 
 export function openVision(
   { config, modelsDir }: Place,
-  { isolation, cameras, log, photographs }: VisionChoice,
+  { isolation, cameras, log, photographs, onFailed }: VisionChoice,
 ): Vision {
   const { detector, landmarks, recogniser, liveness } = config.models;
   const engineSocket = engineSocketOf(config);
@@ -83,6 +85,7 @@ export function openVision(
       ...(photographs === undefined ? {} : { photographs }),
     },
     log,
+    ...(onFailed === undefined ? {} : { onFailed }),
   });
 }
 

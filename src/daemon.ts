@@ -112,6 +112,7 @@ async function build(
     isolation,
     cameras,
     log,
+    onFailed: options.onFatal,
     ...(photographs === undefined ? {} : { photographs }),
   });
   const keeper = promiseFor(options, card, store);
@@ -261,6 +262,12 @@ async function build(
   });
   stops.push(async () => {
     await vision.stop();
+    // A gallery that never opened has nothing to decide with, and nothing to send.
+    const isOpen = await ready.then(
+      () => true,
+      () => false,
+    );
+    if (!isOpen) return;
     recognition.allTracksEnded();
     await recognition.settled();
     await recognition.retry();

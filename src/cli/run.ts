@@ -6,7 +6,7 @@ import type { RecognitionEvent } from '../domain/event.js';
 import type { CameraSettings } from '../pipeline/vision-options.js';
 import { videoDevices } from '../system/doctor-camera.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
-import { prepareDemo } from './demo.js';
+import { type Demo, prepareDemo } from './demo.js';
 import { COMMON_OPTIONS, type Settings, settings } from './settings.js';
 
 /** How long `--once` waits for the broker after the source has ended. */
@@ -22,8 +22,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   });
   if (positionals.length > 0) throw usage(`run takes no ${positionals[0]}`);
   const found = settings(io, values);
-  const demo =
-    values.source !== undefined && /^demo($|\?)/.test(values.source) ? await prepareDemo(found, io) : null;
+  const demo = await prepared(values.source, found, io);
+  if (demo === 'interrupted') return values.once ? 1 : 0;
   const place = demo?.place ?? found;
   const failed = new AbortController();
   const starting = startDaemon(
@@ -50,6 +50,21 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   } finally {
     stopListening();
     await daemon.stop();
+  }
+}
+
+/** The demo's people and photographs, where it is asked for. */
+async function prepared(
+  source: string | undefined,
+  found: Settings,
+  io: CommandIo,
+): Promise<Demo | null | 'interrupted'> {
+  if (source === undefined || !/^demo($|\?)/.test(source)) return null;
+  try {
+    return await prepareDemo(found, io);
+  } catch (error) {
+    if (io.signal.aborted) return 'interrupted';
+    throw error;
   }
 }
 

@@ -101,6 +101,7 @@ export const ERROR_CODES = {
   'rpc.closed': 'The worker ended before it answered.',
   'rpc.timeout': 'The worker did not answer in time.',
   'vision.crashed': 'The vision process ended unexpectedly and is started again.',
+  'vision.stuck': 'The vision worker hangs in a driver or a model and cannot be ended.',
   busy: 'Too much is waiting already; try again later.',
   interrupted: 'A signal ended the command before it was done.',
   internal: 'A defect in faced; please report it.',

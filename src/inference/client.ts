@@ -1,6 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
@@ -9,7 +7,7 @@ import type { Logger } from '../lib/log.js';
 import { Caller, channelOf } from '../lib/rpc.js';
 import type { AnalyseOptions, ImageAnalysis, Vision, VisionEvents } from '../pipeline/ports.js';
 import { DEFAULT_ANALYSE_QUEUE, type VisionOptions } from '../pipeline/vision-options.js';
-import { withoutSecrets } from './environment.js';
+import { endWorker, forkWorker, STOP_PATIENCE_MS } from './worker-ends.js';
 
 export interface VisionClientOptions {
   /** `thread`: less memory. `process`: a crash of a driver or model costs a moment, not the daemon, and ending it gives memory back. */
@@ -24,6 +22,8 @@ export interface VisionClientOptions {
   readonly startMs?: number;
   /** Pauses before the first, second, … start after crashes in a row, milliseconds. */
   readonly pausesMs?: readonly number[];
+  /** Nothing is seen any more, and only a new start of the daemon can change that: workers hang and cannot be ended. */
+  readonly onFailed?: (error: FacedError) => void;
 }
 
 export const DEFAULT_SILENCE_MS = 8000;
@@ -31,7 +31,8 @@ const DEFAULT_START_MS = 60_000;
 const DEFAULT_PAUSES_MS = [0, 1000, 2000, 5000, 10_000, 30_000];
 /** A worker that lived this long was well: the pauses begin anew. */
 const WELL_AFTER_MS = 60_000;
-const STOP_PATIENCE_MS = 3000;
+/** Workers that were ended and have not gone: each holds its models' memory, and perhaps the camera. */
+const MOST_STUCK = 2;
 
 interface Running {
   readonly caller: Caller;
@@ -39,6 +40,8 @@ interface Running {
   lastSign: number;
   /** It has answered `start`: from here on its end is a crash. */
   ready: boolean;
+  /** Resolves when `start` was answered, whatever the answer. */
+  answered: Promise<unknown>;
   /** Ends it at once; nothing of it is heard any more. */
   end(): Promise<void>;
 }
@@ -57,9 +60,12 @@ class SupervisedVision implements Vision {
   readonly #events: TypedEvents<VisionEvents>;
   readonly #pending = new Set<PendingAnalysis>();
   readonly #stopping = new AbortController();
+  /** Workers that are to end and have not yet. */
+  readonly #ending = new Set<Promise<void>>();
   #running: Running | undefined;
   #restarting: Promise<void> = Promise.resolve();
   #watch: NodeJS.Timeout | undefined;
+  #failed: FacedError | undefined;
   #crashes = 0;
   #restarts = 0;
 
@@ -81,11 +87,12 @@ class SupervisedVision implements Vision {
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const giveUp = (): void => {
-      this.#running?.end();
+      if (this.#running !== undefined) void this.#giveUp(this.#running);
     };
     signal.addEventListener('abort', giveUp, { once: true });
     try {
       await this.#launch();
+      signal.throwIfAborted();
     } catch (error) {
       signal.throwIfAborted();
       throw error;
@@ -100,7 +107,7 @@ class SupervisedVision implements Vision {
   async stop(): Promise<void> {
     this.#stopping.abort();
     clearInterval(this.#watch);
-    if (this.#running?.ready === false) await this.#running.end();
+    if (this.#running?.ready === false) await this.#giveUp(this.#running);
     await this.#restarting;
     const running = this.#running;
     this.#running = undefined;
@@ -116,6 +123,7 @@ class SupervisedVision implements Vision {
     if (this.#stopping.signal.aborted) {
       return Promise.reject(new FacedError('rpc.closed', 'the vision worker was stopped'));
     }
+    if (this.#failed !== undefined) return Promise.reject(this.#failed);
     const limit = this.#options.options.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
     if (this.#pending.size >= limit) {
       return Promise.reject(
@@ -150,7 +158,17 @@ class SupervisedVision implements Vision {
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {
-    return (await this.#running?.caller.call<Uint8Array | null>('snapshot', camera)) ?? null;
+    const names = this.#options.options.cameras.map(({ name }) => name);
+    if (!names.includes(camera)) {
+      const there = names.join(', ') || 'none';
+      throw new FacedError('source.invalid', `there is no camera ${camera}; the cameras are: ${there}`);
+    }
+    const running = this.#running;
+    if (this.#failed !== undefined) throw this.#failed;
+    if (running?.ready !== true) {
+      throw new FacedError('busy', 'the models are still being loaded', { fix: 'Try again in a moment.' });
+    }
+    return running.caller.call<Uint8Array | null>('snapshot', camera);
   }
 
   async #ask(one: PendingAnalysis, running: Running): Promise<void> {
@@ -178,8 +196,10 @@ class SupervisedVision implements Vision {
       fix: 'Run `faced doctor`; a slow card or too little memory are the usual reasons.',
     });
     const timer = setTimeout(() => running.caller.fail(timeout), this.#options.startMs ?? DEFAULT_START_MS);
+    const starting = running.caller.call('start', this.#options.options);
+    running.answered = starting.catch(() => undefined);
     try {
-      await running.caller.call('start', this.#options.options);
+      await starting;
     } catch (error) {
       if (this.#running === running) this.#running = undefined;
       await running.end();
@@ -189,6 +209,17 @@ class SupervisedVision implements Vision {
     }
     running.lastSign = performance.now();
     running.ready = true;
+    for (const one of this.#pending) void this.#ask(one, running);
+  }
+
+  /** Ends a worker that is still starting. A thread is asked first: ending it in the middle of native code can abort the process. */
+  async #giveUp(running: Running): Promise<void> {
+    if (this.#options.isolation === 'thread') {
+      const gone = running.caller.call('stop').then(() => running.answered);
+      const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
+      await Promise.race([gone.catch(() => undefined), patience]);
+    }
+    await running.end();
   }
 
   #spawn(): Running {
@@ -208,10 +239,15 @@ class SupervisedVision implements Vision {
       this.#crashed(running, reason);
     };
     const exited = new Promise<void>((resolve) => end.once('exit', () => resolve()));
+    const leave = (): Promise<void> => {
+      this.#ending.add(exited);
+      void exited.then(() => this.#ending.delete(exited));
+      return endWorker(end, exited);
+    };
     // Each message that cannot be sent is an error of its own; one that nobody hears would end the daemon.
     end.on('error', (error: Error) => {
       gone(error.message);
-      void kill(end, exited);
+      void leave();
     });
     end.once('exit', (code: number | null, signal?: string | null) =>
       gone(signal ? `signal ${signal}` : `exit code ${code}`),
@@ -222,10 +258,11 @@ class SupervisedVision implements Vision {
       startedAt: now,
       lastSign: now,
       ready: false,
+      answered: Promise.resolve(),
       end: async () => {
         ended = true;
         caller.fail(new FacedError('vision.crashed', 'the vision worker was ended'));
-        await kill(end, exited);
+        await leave();
       },
     };
     return running;
@@ -265,6 +302,7 @@ class SupervisedVision implements Vision {
       this.#crashes++;
       if (pause > 0) await sleep(pause, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
+      if (await this.#tooManyStuck()) return;
       try {
         await this.#launch();
         break;
@@ -276,37 +314,31 @@ class SupervisedVision implements Vision {
         );
       }
     }
-    const running = this.#running;
-    if (running?.ready === true) for (const one of this.#pending) void this.#ask(one, running);
+  }
+
+  /** Native code that does not come back cannot be ended. More of the same would only take the memory of the house. */
+  async #tooManyStuck(): Promise<boolean> {
+    const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
+    if (this.#ending.size >= MOST_STUCK) await Promise.race([...this.#ending, patience]);
+    if (this.#ending.size < MOST_STUCK) return false;
+    const error = new FacedError(
+      'vision.stuck',
+      `${this.#ending.size} vision workers hang and cannot be ended`,
+      {
+        fix: 'Restart faced; when it comes back, unplug the camera or restart the machine.',
+      },
+    );
+    this.#options.log.error({ code: error.code, fix: error.fix }, error.message);
+    this.#rejectPending(error);
+    this.#failed = error;
+    this.#options.onFailed?.(error);
+    return true;
   }
 
   #rejectPending(error: FacedError): void {
     for (const one of this.#pending) one.reject(error);
     this.#pending.clear();
   }
-}
-
-function forkWorker(workerUrl: URL): ChildProcess {
-  return fork(fileURLToPath(workerUrl), [], {
-    // Standard output belongs to a command's answer.
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    serialization: 'advanced',
-    env: withoutSecrets(process.env),
-    // The parent's own flags (a test runner's, an inspector's) are not the child's.
-    execArgv: [],
-  });
-}
-
-async function kill(end: Worker | ChildProcess, exited: Promise<void>): Promise<void> {
-  // A thread inside native code, or a process that waits for a device, ends when it comes back from there; nobody waits for that long.
-  const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
-  if (end instanceof Worker) {
-    await Promise.race([end.terminate(), patience]);
-    return;
-  }
-  if (end.exitCode !== null || end.signalCode !== null) return;
-  end.kill('SIGKILL');
-  await Promise.race([exited, patience]);
 }
 
 /**

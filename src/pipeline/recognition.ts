@@ -11,7 +11,7 @@ import type { Presence } from './presence.js';
 export interface RecognitionOptions {
   readonly presence: Presence;
   readonly store: Pick<Store, 'search' | 'recordEvent'>;
-  /** Looks wait until this resolves: the gallery is open. When it rejects, they are dropped with an error in the log. */
+  /** Looks wait until this resolves: the gallery is open. When it rejects, which is said by whoever opens it, they are dropped. */
   readonly ready: Promise<void>;
   readonly context: EventContext;
   readonly log: Logger;
@@ -145,7 +145,12 @@ export class Recognition {
 
   async #judge(input: Input): Promise<Judged[]> {
     const { presence, onLook, eachLook } = this.#options;
-    await this.#options.ready;
+    const isOpen = await this.#options.ready.then(
+      () => true,
+      () => false,
+    );
+    if (!isOpen && input.kind === 'sighted') this.#dropped++;
+    if (!isOpen) return [];
     if (input.kind === 'retry') return [];
     if (input.kind === 'all-ended') return presence.endAll();
     if (input.kind === 'ended') return asList(presence.trackEnded(input.track));

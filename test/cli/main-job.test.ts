@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -167,6 +168,29 @@ test('commands work beside the running daemon; a second daemon is refused; SIGTE
   daemon.child.kill('SIGTERM');
   assert.equal(await daemon.ended, 0, daemon.stderr());
   assert.deepEqual((await faced.json('people', 'list')).code, 0);
+});
+
+for (const isolation of ['thread', 'process'] as const) {
+  test(`SIGTERM while a ${isolation} loads the models ends it cleanly, without a word of errors`, async (t) => {
+    const dir = await temporaryDir(t);
+    const clip = join(dir, 'ada.avi');
+    await clipOf(clip, portrait('Ada'));
+    const faced = await facedIn(t, { FACED_MQTT_EMBEDDED_PORT: '0', FACED_ISOLATION: isolation });
+    const daemon = faced.spawn('run', '--source', `file:${clip}`);
+    await daemon.said(/the embedded MQTT broker listens/);
+    daemon.child.kill('SIGTERM');
+    assert.equal(await daemon.ended, 0, daemon.stderr());
+    assert.doesNotMatch(daemon.stderr(), / (warn|error) /);
+  });
+}
+
+test('SIGTERM while the demo learns its people ends it cleanly', async (t) => {
+  const faced = await facedIn(t, { FACED_MQTT_EMBEDDED_PORT: '0' });
+  const daemon = faced.spawn('run', '--source', 'demo', '--verbose');
+  while (!existsSync(join(faced.stateDir, 'demo', 'gallery.db')))
+    await new Promise((resolve) => setImmediate(resolve));
+  daemon.child.kill('SIGTERM');
+  assert.equal(await daemon.ended, 0, daemon.stderr());
 });
 
 test('an event survives kill -9 while the broker is away, and arrives once the broker is there', {

@@ -128,3 +128,22 @@ test('a store that stands still costs looks, never the end of a track: who comes
   await recognition.settled();
   assert.equal(events.filter(({ decision }) => decision === 'known').length, 2);
 });
+
+test('when the gallery never opens, looks are dropped and counted, and nothing is said for each', async () => {
+  const { logger, lines } = recordingLogger();
+  const recognition = new Recognition({
+    presence: new Presence({ policy: () => assert.fail('nothing can be judged') }),
+    store: { search: () => assert.fail('there is no gallery'), recordEvent: async () => {} },
+    ready: Promise.reject(new Error('the start was aborted')),
+    context: { device: 'd', model: 'm' },
+    log: logger,
+    messages: () => [],
+    onEvent: () => {},
+  });
+  recognition.sighted(sighting('t', 0));
+  recognition.trackEnded({ camera: 'door', track: 't' });
+  recognition.allTracksEnded();
+  await recognition.settled();
+  assert.deepEqual(lines, []);
+  assert.equal(recognition.stats().dropped, 1);
+});

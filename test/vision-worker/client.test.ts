@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { FacedError } from '../../src/domain/errors.js';
 import { withoutSecrets } from '../../src/inference/environment.js';
-import type { VisionEvents } from '../../src/pipeline/ports.js';
+import type { Vision, VisionEvents } from '../../src/pipeline/ports.js';
 import { once } from '../pipeline/watch.js';
 import { children, fakeVision } from './support.js';
 
@@ -87,6 +88,82 @@ test('a worker that never gets ready is given up, and an abort ends the waiting 
   const starting = aborted.start(controller.signal);
   controller.abort();
   await assert.rejects(starting, { name: 'AbortError' });
+});
+
+test('a thread that is still loading is asked to stop before it is ended: its native code is not cut off', async (t) => {
+  const body = `let starting; calls.start = (id) => { starting = id; };
+calls.stop = (id) => { emit('cameraChanged', { camera: 'asked' }); answer(id, null); post({ kind: 'failure', id: starting, error: { message: 'aborted' } }); };`;
+  for (const how of ['abort', 'stop'] as const) {
+    const vision = await fakeVision(t, body);
+    const asked: string[] = [];
+    vision.on('cameraChanged', ({ camera }) => asked.push(camera));
+    const controller = new AbortController();
+    const starting = assert.rejects(vision.start(controller.signal));
+    if (how === 'abort') controller.abort();
+    else await vision.stop();
+    await starting;
+    assert.deepEqual(asked, ['asked'], how);
+  }
+});
+
+test('threads that hang in native code are left behind twice, then it is said and nothing more is started', async (t) => {
+  // Nothing can end a thread that waits for a program.
+  const body = `import { spawnSync } from 'node:child_process';
+calls.start = (id) => { answer(id, {}); setTimeout(() => spawnSync('sleep', ['600']), 10); };`;
+  const before = new Set(children());
+  t.after(() => {
+    for (const pid of children()) if (!before.has(pid)) process.kill(pid, 'SIGKILL');
+  });
+  const failures: FacedError[] = [];
+  const failed = new Promise<void>((resolve) => {
+    void fakeVision(t, body, {
+      silenceMs: 100,
+      pausesMs: [0],
+      onFailed: (error) => {
+        failures.push(error);
+        resolve();
+      },
+    }).then(async (vision) => {
+      vision.on('restarted', ({ count }) => restarts.push(count));
+      await vision.start(soon());
+      stuck = vision;
+    });
+  });
+  const restarts: number[] = [];
+  let stuck: Vision | undefined;
+  await failed;
+  assert.deepEqual(restarts, [1, 2]);
+  assert.deepEqual(
+    failures.map(({ code }) => code),
+    ['vision.stuck'],
+  );
+  await assert.rejects(async () => stuck?.analyse(PICTURE), { code: 'vision.stuck' });
+});
+
+test('a picture that comes while the models are loaded is analysed when they are', async (t) => {
+  const vision = await fakeVision(
+    t,
+    `calls.analyse = (id) => answer(id, { width: 7, height: 1, faces: [] });`,
+  );
+  const early = vision.analyse(PICTURE);
+  await vision.start(soon());
+  assert.equal((await early).width, 7);
+});
+
+test('a snapshot is refused as too early while the models are loaded, and as unknown for no camera of ours', async (t) => {
+  const vision = await fakeVision(t, `calls.snapshot = (id) => answer(id, Uint8Array.of(1));`, {
+    options: {
+      modelsDir: '/nowhere',
+      models: { detector: 'd', landmarks: 'l', recogniser: 'r', liveness: null },
+      cameras: [{ name: 'door', source: 'v4l2:/dev/none', view: {} }],
+    },
+  });
+  await assert.rejects(vision.snapshot('door'), { code: 'busy' });
+  const starting = vision.start(soon());
+  await assert.rejects(vision.snapshot('door'), { code: 'busy' });
+  await assert.rejects(vision.snapshot('dor'), { code: 'source.invalid', message: /the cameras are: door/ });
+  await starting;
+  assert.deepEqual(await vision.snapshot('door'), Uint8Array.of(1));
 });
 
 test('a stopped worker refuses what comes, and what waited is rejected', async (t) => {

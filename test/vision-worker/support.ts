@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -7,10 +7,15 @@ import { silentLogger } from '../../src/lib/log.js';
 import type { Vision } from '../../src/pipeline/ports.js';
 import { temporaryDir } from '../helpers/dirs.js';
 
-/** Processes that this one has started. */
+/** Processes that this one has started, from any of its threads. */
 export function children(): number[] {
-  const text = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8');
-  return text.split(' ').filter(Boolean).map(Number);
+  const tasks = `/proc/${process.pid}/task`;
+  return readdirSync(tasks).flatMap((task) =>
+    readFileSync(join(tasks, task, 'children'), 'utf8')
+      .split(' ')
+      .filter(Boolean)
+      .map(Number),
+  );
 }
 
 /** A vision client over a worker that speaks the protocol and does what `body` says: `answer(id, value)`, `emit(name, payload)`, `calls[method] = (id, argument) => …`. */
