@@ -56,9 +56,18 @@ export async function editConfig({ file, env, patch }: ConfigEdit): Promise<Load
   );
   if (forbidden !== undefined)
     throw new FacedError('http.forbidden', `${forbidden.path.join('.')} can be changed in the file only`);
-  const document = parseDocument(await readFile(file, 'utf8').catch(nothing));
+  const document: Document = parseDocument(await readFile(file, 'utf8').catch(nothing));
   if (document.errors.length > 0)
     throw new FacedError('config.unreadable', 'the configuration file is not YAML; mend it first');
+  // An empty file, or one of comments alone.
+  if (!isMap(document.contents)) {
+    if (document.toJS() !== null)
+      throw new FacedError(
+        'config.unreadable',
+        'the configuration file is not a map of settings; mend it first',
+      );
+    document.contents = document.createNode({});
+  }
   for (const { path, value } of changes) {
     if (value === null && nodeAt(path)?.type !== undefined && !allowsNull(nodeAt(path)))
       document.deleteIn(path);
@@ -127,7 +136,6 @@ function allowsNull(node: SchemaNode | undefined): boolean {
 }
 
 function setIn(document: Document, path: readonly string[], value: unknown): void {
-  if (document.contents === null) document.contents = document.createNode({});
   // `mqtt:` with nothing behind it is null: a map takes its place.
   for (let length = 1; length < path.length; length++) {
     const part = path.slice(0, length);

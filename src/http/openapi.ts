@@ -58,9 +58,9 @@ function operation(one: Route): Json {
   };
 }
 
-/** `GET /v1/people/{person}/samples` becomes `getPeopleSamples`. */
+/** `GET /v1/people/{person}/samples` becomes `getV1PeopleSamples`. */
 function operationId({ method, path }: Route): string {
-  const words = path.split(/[/.\-_]/).filter((part) => part !== '' && part !== 'v1' && !part.startsWith('{'));
+  const words = path.split(/[/.\-_]/).filter((part) => part !== '' && !part.startsWith('{'));
   const suffix = path.endsWith('}') ? 'One' : '';
   return method.toLowerCase() + words.map((word) => word[0]?.toUpperCase() + word.slice(1)).join('') + suffix;
 }

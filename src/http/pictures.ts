@@ -86,9 +86,15 @@ async function fromForm(
       headerPairs: 16,
     },
   });
-  for await (const part of parts) {
-    if (part.type === 'file') pictures.push(await part.toBuffer());
-    else if (!FORBIDDEN_FIELDS.has(part.fieldname)) fields[part.fieldname] = part.value;
+  try {
+    for await (const part of parts) {
+      if (part.type === 'file') pictures.push(await part.toBuffer());
+      else if (!FORBIDDEN_FIELDS.has(part.fieldname)) fields[part.fieldname] = part.value;
+    }
+  } catch (error) {
+    // Limits have a status of their own; what the parser says of a form that breaks off has none.
+    if (error instanceof Error && 'statusCode' in error) throw error;
+    throw new FacedError('http.invalid', 'the form is cut off or malformed', { cause: error });
   }
   return { pictures, fields };
 }

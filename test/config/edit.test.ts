@@ -86,6 +86,18 @@ test('pipelines, paths, addresses and who may come in are for the file only', as
   assert.equal(isFileOnly(['cameras', 'door', 'source']), true);
 });
 
+test('an empty file, or one of comments alone, takes a change', async (t) => {
+  const file = join(await temporaryDir(t), 'faced.yaml');
+  for (const text of ['', '# nothing yet\n', 'null\n', '---\n']) {
+    await writeFile(file, text);
+    await editConfig({ file, env: {}, patch: {} });
+    const { config } = await editConfig({ file, env: {}, patch: { log: { level: 'warn' } } });
+    assert.equal(config.log.level, 'warn');
+  }
+  await writeFile(file, '[1, 2]\n');
+  await assert.rejects(editConfig({ file, env: {}, patch: {} }), { code: 'config.unreadable' });
+});
+
 test('a file is made by the first change; passwords are not shown', async (t) => {
   const file = join(await temporaryDir(t), 'faced.yaml');
   await editConfig({ file, env: {}, patch: { log: { level: 'debug' } } });
