@@ -22,13 +22,13 @@ export const DEFAULT_SHOT_PLAN: ShotPlanOptions = {
 };
 
 /**
- * For a camera that watches for a door: a look at each frame of a camera at 10 frames a second while somebody comes up,
- * and one each half second as long as they stand there, since a door goes by nothing that is older than about a second.
+ * For a camera that watches for a door: a look at each frame of a camera at up to 15 frames a second while somebody comes
+ * up, and one each half second as long as they stand there, since a door goes by nothing that is older than about a second.
  */
 export const DOOR_SHOT_PLAN: ShotPlanOptions = {
   ...DEFAULT_SHOT_PLAN,
   patienceMs: 100,
-  spreadShots: 30,
+  spreadShots: 40,
   spreadMs: 2400,
   renewMs: 500,
 };
