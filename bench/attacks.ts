@@ -5,7 +5,8 @@
  * `node dist/bench/attacks.js IMAGES [--each 60] [--live DIR] [--attack DIR] [--docs docs] [--first 0] [--out FILE]`
  * IMAGES: photographs in the form of LFW (`Name/Name_0001.jpg`). DIR: clips of your own, each a file or a folder of frames;
  * films longer than 6 s are cut into presentations of 3 s. Prints one JSON line for each kind; `--docs` writes the table
- * and the picture of docs/liveness.md. `--out` keeps each presentation's signs as NDJSON.
+ * and the picture of docs/liveness.md. `--out` keeps each presentation's signs as NDJSON; `--from FILE…` takes such files
+ * (of runs over some `--kinds` each) in place of new presentations.
  */
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,10 +39,11 @@ const { values, positionals } = parseArgs({
     attack: { type: 'string' },
     docs: { type: 'string' },
     out: { type: 'string' },
+    from: { type: 'string', multiple: true },
   },
 });
-const [images] = positionals;
-if (images === undefined) throw new Error('needs the folder of photographs');
+const images = positionals[0] ?? '';
+if (images === '' && values.from === undefined) throw new Error('needs the folder of photographs');
 const each = Number(values.each);
 const first = Number(values.first);
 const log = createLogger('error');
@@ -51,13 +53,14 @@ const forPictures = await openModels({ store, detector: FOR_PICTURES });
 const signal = new AbortController().signal;
 const results: KindResult[] = [];
 
-for (const kind of chosenKinds()) {
+for (const [kind, verdicts] of kept(values.from ?? [])) say(kind, isLiveKind(kind), verdicts);
+for (const kind of values.from === undefined ? chosenKinds() : []) {
   const verdicts: ClipVerdict[] = [];
   for (let seed = first; seed < first + each; seed++) {
     const cast = { subject: await someone(images, seed), other: await someone(images, seed + 1009) };
     verdicts.push(await present(framesOf(kind, cast, { seed, fps: FPS, seconds: SECONDS }), models));
   }
-  say(kind, (LIVE as readonly string[]).includes(kind), verdicts);
+  say(kind, isLiveKind(kind), verdicts);
 }
 for (const [folder, isLive] of [
   [values.live, true],
@@ -66,7 +69,11 @@ for (const [folder, isLive] of [
   if (folder === undefined) continue;
   for (const name of readdirSync(folder).sort()) {
     if (name.startsWith('.')) continue;
-    say(`own: ${name.replace(/\.[a-z0-9]+$/i, '')}`, isLive, await presentations(join(folder, name), models));
+    say(
+      `${isLive ? 'own live' : 'own attack'}: ${name.replace(/\.[a-z0-9]+$/i, '')}`,
+      isLive,
+      await presentations(join(folder, name), models),
+    );
   }
 }
 await store.releaseAll();
@@ -80,6 +87,19 @@ if (values.docs !== undefined) {
     page,
     text.replace(marks, (_, open: string, close: string) => `${open}${table(results)}\n${close}`),
   );
+}
+
+function isLiveKind(kind: string): boolean {
+  return (LIVE as readonly string[]).includes(kind) || kind.startsWith('own live');
+}
+
+function kept(files: readonly string[]): Map<string, ClipVerdict[]> {
+  const byKind = new Map<string, ClipVerdict[]>();
+  for (const line of files.flatMap((file) => readFileSync(file, 'utf8').trim().split('\n'))) {
+    const { kind, ...verdict } = JSON.parse(line) as ClipVerdict & { kind: string };
+    byKind.set(kind, [...(byKind.get(kind) ?? []), verdict]);
+  }
+  return byKind;
 }
 
 function chosenKinds(): readonly ClipKind[] {

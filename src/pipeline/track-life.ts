@@ -32,8 +32,9 @@ const MAX_SCORES = 32;
 const MAX_GAP_MS = 700;
 /** A challenge is given when the face was seen for so long. */
 const SETTLE_MS = 250;
-/** The screen's dots are looked for at least so often, and have to show in the upper quarter of the looks. */
+/** The screen's dots have to show in the middle one of a few looks, or in the upper quarter of many: one look may be wrong. */
 const SCREEN_LOOKS = 3;
+const MANY_LOOKS = 8;
 const SCREEN_SCORE = 1;
 const DEGREES = 180 / Math.PI;
 
@@ -151,7 +152,7 @@ export class TrackLife {
         signs: this.#signs,
         elapsedMs,
         asked: this.#asked(),
-        screen: this.#screen.length >= SCREEN_LOOKS && (quantile(this.#screen, 0.75) ?? 0) >= SCREEN_SCORE,
+        screen: this.#isScreen(),
       },
       this.#limits,
     );
@@ -176,6 +177,12 @@ export class TrackLife {
     if (now - since < 1000 && !blinked) return false;
     this.#signAt = now;
     return true;
+  }
+
+  #isScreen(): boolean {
+    const looks = this.#screen.length;
+    if (looks < SCREEN_LOOKS) return false;
+    return (quantile(this.#screen, looks < MANY_LOOKS ? 0.5 : 0.75) ?? 0) >= SCREEN_SCORE;
   }
 
   #asked(): Asked | null {
