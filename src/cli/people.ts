@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.js';
+import { mustFind } from '../pipeline/find-person.js';
 import type { House } from '../pipeline/house.js';
 import { BULK_OPTIONS } from './bulk-options.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
@@ -48,8 +49,11 @@ const ACTIONS: Readonly<Record<string, (argv: readonly string[], io: CommandIo) 
     const { values, positionals } = parse(argv, COMMON_OPTIONS);
     if (positionals.length === 0) throw usage('people remove takes at least one WHO');
     const removed = await withHouse(io, values, async (house) => {
+      const people = await house.people();
+      // Every name is looked up before anybody goes: a slip in the last one costs nobody.
+      const ids = new Set(positionals.map((who) => mustFind(people, who).id));
       const done = [];
-      for (const who of positionals) done.push(await house.remove({ person: who, actor: 'cli' }));
+      for (const person of ids) done.push(await house.remove({ person, actor: 'cli' }));
       return done;
     });
     io.print({ removed }, `removed ${removed.map(({ id }) => id).join(', ')}`);

@@ -21,7 +21,7 @@ const camera = Type.Object(
     // The one setting without a default: a camera that was not named must not be somebody else's.
     source: Type.String({
       maxLength: 4096,
-      pattern: '^(v4l2:.|csi:.|rtsps?:..|file:.|images:.|gstreamer:.|demo$)',
+      pattern: '^(v4l2:.|csi:.|rtsps?:..|file:.|images:.|gstreamer:.|demo($|[?]))',
       says: 'a source such as v4l2:/dev/video0, csi:0, rtsp://…, file:…, images:…, gstreamer:… or demo',
       description:
         'Where the frames come from: `v4l2:/dev/video0?width=640&height=480&fps=30`, `csi:0`, `rtsp://…`, `file:CLIP` (every frame; `?pace=real` for its own pace), `images:DIR`, `gstreamer:PIPELINE` or `demo`.',

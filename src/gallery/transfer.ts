@@ -108,7 +108,8 @@ function makePlan(db: Db, people: People, incoming: readonly PersonExport[]): Pl
       const embedding = { space, vector };
       people.checkEmbedding(embedding, peers.get(space));
       peers.set(space, embedding);
-      const sample = { id, person: target, embedding, quality, createdAt: time(createdAt) };
+      const rest = { quality: checked(quality), createdAt: time(createdAt) };
+      const sample = { id, person: target, embedding, ...rest };
       plan.samples.push(image === undefined ? sample : { ...sample, image });
     }
   }
@@ -126,6 +127,19 @@ function someOf<Value>(values: readonly Value[]): readonly Value[] | undefined {
 function checkId(id: string): void {
   if (isValid(id)) return;
   throw malformed('An id is not a ULID.');
+}
+
+const MEASURES = ['size', 'sharpness', 'yaw', 'pitch', 'roll', 'brightness', 'score'] as const;
+
+/** Only what is known of a quality, each a number: it is shown and compared later. */
+function checked(quality: FaceQuality): FaceQuality {
+  const given: Partial<Record<string, unknown>> = quality instanceof Object ? { ...quality } : {};
+  const numbers = MEASURES.map((name) => {
+    const value = given[name];
+    if (typeof value === 'number' && Number.isFinite(value)) return [name, value] as const;
+    throw malformed(`A sample's quality has no number for ${name}.`);
+  });
+  return Object.fromEntries(numbers) as Record<(typeof MEASURES)[number], number>;
 }
 
 function time(milliseconds: number): number {

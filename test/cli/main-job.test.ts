@@ -113,7 +113,10 @@ test('enrol, identify, rename, export, import, remove', async (t) => {
     list.people.map(({ id, name, samples }) => ({ id, name, samples })),
     [{ id: person.id, name: 'Ada', samples: 1 }],
   );
-  assert.equal((await other.run('people', 'remove', 'Ada')).code, 0);
+  const slip = await other.json('people', 'remove', 'Ada', 'nobody');
+  assert.equal((slip.answer as { error: { code: string } }).error.code, 'gallery.not-found');
+  assert.equal(((await other.json('people', 'list')).answer as { people: unknown[] }).people.length, 1);
+  assert.equal((await other.run('people', 'remove', 'Ada', 'Ada')).code, 0);
   assert.deepEqual((await other.json('people', 'list')).answer, { people: [] });
   const audit = await other.json('audit', 'verify');
   assert.equal(audit.code, 0);

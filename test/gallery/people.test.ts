@@ -163,6 +163,13 @@ test('an import with a mistake anywhere changes nothing', async (t) => {
       ...{ ...good, id: '01ARZ3NDEKTSV4RRFFQ69G5FAX', name: 'B' },
       embeddings: good.embeddings.map((one) => ({ ...one, id: 'x' })),
     },
+    {
+      ...{ ...good, id: '01ARZ3NDEKTSV4RRFFQ69G5FAX', name: 'B' },
+      embeddings: good.embeddings.map((one) => ({
+        ...{ ...one, id: '01ARZ3NDEKTSV4RRFFQ69G5FAY' },
+        quality: { ...QUALITY, score: Number.NaN },
+      })),
+    },
   ];
   for (const one of broken)
     await assert.rejects(store.importPeople([good, one]), { code: /gallery.invalid-(name|sample)/ });
