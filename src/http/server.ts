@@ -58,6 +58,7 @@ export class HttpServer {
   readonly #stopping = new AbortController();
   readonly #home: HomeNetwork;
   #app: FastifyInstance | undefined;
+  #routes: readonly Route[] = [];
 
   constructor(options: HttpOptions, parts: HttpParts) {
     this.#options = options;
@@ -99,6 +100,11 @@ export class HttpServer {
     await Promise.all(this.#servers.splice(0).map(closeServer));
     await this.#app?.close();
     await this.#uses.stop();
+  }
+
+  /** Every address, once it is started. */
+  get routes(): readonly Route[] {
+    return this.#routes;
   }
 
   /** Resolves when it listens where it should after the last change of who may come in. */
@@ -210,8 +216,8 @@ export class HttpServer {
       const { method } = request;
       metrics.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
     });
-    for (const one of allRoutes(context, { gatekeeper: this.#gatekeeper, metrics, live }))
-      this.#add(app, one);
+    this.#routes = allRoutes(context, { gatekeeper: this.#gatekeeper, metrics, live });
+    for (const one of this.#routes) this.#add(app, one);
     return app;
   }
 
