@@ -13,7 +13,6 @@ import {
   makeNode,
 } from '../../src/model-tools/graph/index.js';
 import { dataPath, withoutData } from '../helpers/data.js';
-import { temporaryDir } from '../helpers/dirs.js';
 import { type Faced, facedIn } from '../helpers/faced.js';
 import { demoPhotos, testModels } from '../helpers/models.js';
 import { paint } from '../helpers/pictures.js';

@@ -1,35 +1,37 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { join } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
 import type { ModelCard } from '../../inference/card.js';
+import { DEMO_PHOTOS } from '../../inference/fetch.js';
 import { modelsDir } from '../../inference/model-dir.js';
-import { createSession } from '../../inference/raw-session.js';
 import { ModelStore } from '../../inference/store.js';
 import { type EmbeddedSet, operatingPoints, pairAccuracy } from '../../model-tools/accuracy.js';
-import { evenly, openStages, PictureReader, pictureFiles } from '../../model-tools/faces.js';
-import { feedOf } from '../../model-tools/feed.js';
+import { evenly, pictureFiles } from '../../model-tools/faces.js';
 import { lineChart } from '../../model-tools/svg.js';
 import { writeOutput } from '../../model-tools/variant.js';
+import { embedSets, parity } from '../../model-tools/verify-sets.js';
 import { parsePairs } from '../../vision/evaluate.js';
-import { normalise } from '../../vision/similarity.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
-import { resolveModel } from './resolve.js';
+import { type NamedModel, resolveModel } from './resolve.js';
 
-const RATES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5];
+/** Five rates for each power of ten, down to one in a million. */
+const RATES = Array.from({ length: 26 }, (_, at) => Number((10 ** (-1 - at / 5)).toPrecision(4)));
+/** A rate that fewer impostor pairs than these stand for is not told. */
+const LEAST_PAIRS = 5;
 /** A variant may share the space of the model it was made from when mixing costs at most this much at 1e-3. */
 const MIXED_LOSS = 0.003;
 /** Fewer pairs than these say nothing about a rate of 1e-3. */
 const ENOUGH_IMPOSTORS = 1_000_000;
 const ENOUGH_GENUINE = 1000;
 
-function enough({ impostorPairs, genuinePairs }: { impostorPairs: number; genuinePairs: number }): boolean {
-  return impostorPairs >= ENOUGH_IMPOSTORS && genuinePairs >= ENOUGH_GENUINE;
-}
+type Points = ReturnType<typeof operatingPoints>;
 
 /**
- * `faced model verify M [--against N] --images DIR [--pairs F] [--limit COUNT] [--svg FILE] [--write]`: parity with N,
- * accuracy on pairs, and thresholds by false match rate over all pairs of the pictures, each model for itself and mixed
- * (probe by M, gallery by N). `--write` puts the answer into the note beside M.
+ * `faced model verify M [--against N] [--images DIR [--pairs F] [--limit COUNT]] [--looks 1|2] [--svg FILE] [--dry]`:
+ * parity with N on the demo's photographs, or, with `--images`, on those; then also accuracy on pairs, and thresholds by
+ * false match rate over all pairs of the pictures, each model for itself and mixed (probe by M, gallery by N). What was
+ * measured on pictures goes into the note or card beside the file M, and the ROC beside it as a picture, unless `--dry`.
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, {
@@ -37,136 +39,190 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     images: { type: 'string' },
     pairs: { type: 'string' },
     limit: { type: 'string', default: '100000' },
+    looks: { type: 'string', default: '2' },
     svg: { type: 'string' },
+    dry: { type: 'boolean', default: false },
+    // What --dry leaves out was asked for by this once.
     write: { type: 'boolean', default: false },
   });
-  if (values.images === undefined) throw usage('verify needs --images DIR, with a folder for each person');
+  if (values.looks !== '1' && values.looks !== '2') throw usage('--looks is 1 or 2');
+  if (values.pairs !== undefined && values.images === undefined) throw usage('--pairs needs --images DIR');
   const [mine, reference] = [await resolveModel(positionals[0], io), await resolveModel(values.against, io)];
-  const card = reference.card ?? mine.card;
+  const card = mine.card ?? reference.card;
   if (card === null) throw usage('one of the two models must have a card, which says how pictures are fed');
-  const files = evenly(await pictureFiles(values.images), Number(values.limit));
-  const sets = await embedBoth({ io, card, files, root: values.images, models: [mine.path, reference.path] });
-  const [a, b] = sets;
+  const dir = modelsDir(io.env);
+  const files =
+    values.images === undefined
+      ? demoPhotographs(join(dir, 'demo'))
+      : evenly(await pictureFiles(values.images), Number(values.limit));
+  const bar = io.progress('pictures', files.length);
+  const [a, b] = await embedSets({
+    store: new ModelStore({ dir, logger: io.log }),
+    card,
+    files,
+    root: values.images ?? null,
+    models: [mine.path, reference.path],
+    looks: values.looks === '1' ? 1 : 2,
+    signal: io.signal,
+    onPicture: () => bar.advance(),
+  }).finally(() => bar.stop());
   if (a === undefined || b === undefined) throw new FacedError('internal', 'two models, two sets');
-  const cosines = Array.from(a.paths, (_, row) => rowCosine(a, b, row));
-  const pairs = values.pairs === undefined ? null : parsePairs(await readFile(values.pairs, 'utf8'));
-  const own = operatingPoints(a, a, RATES);
-  const theirs = operatingPoints(b, b, RATES);
-  const mixed = operatingPoints(a, b, RATES);
-  const at = (points: typeof own): number => points.points.find(({ fmr }) => fmr === 1e-3)?.fnmr ?? 1;
-  const verdict = {
-    parity: {
-      mean: cosines.reduce((sum, value) => sum + value, 0) / cosines.length,
-      least: cosines.reduce((low, value) => Math.min(low, value), 1),
-    },
+  const comparable = a.dimensions === b.dimensions;
+  const likeness = comparable ? parity(a, b) : null;
+  const head = {
+    model: mine.label,
+    reference: reference.label,
     images: a.paths.length,
+    looks: Number(values.looks),
+  };
+  const sentence =
+    likeness === null
+      ? `${a.dimensions} and ${b.dimensions} floats cannot be compared`
+      : `cosine to ${reference.label}: mean ${likeness.mean.toFixed(5)}, least ${likeness.least.toFixed(5)}`;
+  if (values.images === undefined) {
+    io.print({ ...head, parity: likeness, pairs: null }, `${sentence} (${a.paths.length} faces of the demo)`);
+    return 0;
+  }
+  const pairs = values.pairs === undefined ? null : parsePairs(await readFile(values.pairs, 'utf8'));
+  const verdict = judge({ a, b, comparable, pairs });
+  const answer = { ...head, parity: likeness, ...verdict };
+  const written = values.dry ? null : await writeVerdict(mine, { ...answer, people: new Set(a.people).size });
+  const svg = values.svg ?? (written === null ? undefined : mine.path.replace(/\.onnx$/, '.roc.svg'));
+  if (svg !== undefined) await writeOutput(svg, rocChart(mine.label, reference.label, verdict));
+  io.print(
+    { ...answer, written, svg: svg ?? null },
+    [sentence, ...sentences(mine, reference, verdict)].join('\n'),
+  );
+  return 0;
+}
+
+function demoPhotographs(dir: string): string[] {
+  const files = Object.keys(DEMO_PHOTOS.files).map((name) => join(dir, name));
+  if (files.every((file) => existsSync(file))) return files;
+  throw usage('verify needs photographs', 'name --images DIR, or run: faced model fetch --demo');
+}
+
+function judge({
+  a,
+  b,
+  comparable,
+  pairs,
+}: {
+  a: EmbeddedSet;
+  b: EmbeddedSet;
+  comparable: boolean;
+  pairs: Parameters<typeof pairAccuracy>[2] | null;
+}) {
+  const own = told(operatingPoints(a, a, RATES));
+  const against = told(operatingPoints(b, b, RATES));
+  const mixed = comparable ? told(operatingPoints(a, b, RATES)) : null;
+  const joins = mixed !== null && enough(mixed) && fnmrAt(mixed) - fnmrAt(against) <= MIXED_LOSS;
+  return {
     pairs:
       pairs === null
         ? null
         : {
             own: pairAccuracy(a, a, pairs),
             against: pairAccuracy(b, b, pairs),
-            mixed: pairAccuracy(a, b, pairs),
+            mixed: comparable ? pairAccuracy(a, b, pairs) : null,
           },
     own,
-    against: theirs,
+    against,
     mixed,
-    joinsSpace: enough(mixed) && at(mixed) - at(theirs) <= MIXED_LOSS,
+    joinsSpace: joins,
   };
-  if (values.svg !== undefined) {
-    const curve = (label: string, { points }: typeof own) => ({
-      label,
-      points: points.map(({ fmr, fnmr }) => [fmr, 1 - fnmr] as const),
-    });
-    const series = [curve(mine.label, own), curve(reference.label, theirs), curve('mixed', mixed)];
-    await writeOutput(
-      values.svg,
-      lineChart({
-        title: 'ROC over all pairs',
-        x: 'false match rate',
-        y: 'true match rate',
-        series,
-        logX: true,
-      }),
-    );
-  }
-  if (values.write) await writeVerdict(mine.path, verdict);
-  const line = (label: string, points: typeof own): string =>
-    `${label}: FNMR at 1e-3 ${(100 * at(points)).toFixed(2)} % over ${points.impostorPairs} impostor pairs`;
-  const accuracy =
-    verdict.pairs === null
-      ? []
-      : [
-          `pairs: ${verdict.pairs.own.accuracy} (against: ${verdict.pairs.against.accuracy}, mixed: ${verdict.pairs.mixed.accuracy})`,
-        ];
-  io.print(
-    { model: mine.label, reference: reference.label, ...verdict },
-    [
-      `cosine to ${reference.label}: mean ${verdict.parity.mean.toFixed(5)}, least ${verdict.parity.least.toFixed(5)}`,
-      ...accuracy,
-      line(mine.label, own),
-      line(reference.label, theirs),
-      line('mixed', mixed),
-      verdict.joinsSpace ? 'may join the embedding space' : 'must not join the embedding space',
-    ].join('\n'),
-  );
-  return 0;
 }
 
-async function embedBoth(options: {
-  io: CommandIo;
-  card: ModelCard;
-  files: readonly string[];
-  root: string;
-  models: readonly string[];
-}): Promise<EmbeddedSet[]> {
-  const { io, card, files, root } = options;
-  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log });
-  const reader = new PictureReader(await openStages(store));
-  const sessions = await Promise.all(options.models.map((path) => createSession(path)));
-  const rows: Float32Array[][] = sessions.map(() => []);
-  const paths: string[] = [];
-  const bar = io.progress('pictures', files.length);
-  for (const file of files) {
-    io.signal.throwIfAborted();
-    bar.advance();
-    const { largest } = await reader.read(file);
-    if (largest === null) continue;
-    paths.push(relative(root, file).replaceAll('\\', '/'));
-    for (const [index, session] of sessions.entries()) {
-      const answer = await session.run(feedOf(session, card, largest.crop));
-      const vector = Float32Array.from(Object.values(answer)[0]?.data as Float32Array);
-      if (!normalise(vector))
-        throw new FacedError('model.run-failed', 'the model answered a vector without direction');
-      rows[index]?.push(vector);
-    }
-  }
-  bar.stop();
-  await store.releaseAll();
-  for (const session of sessions) await session.release();
-  if (paths.length < 2) throw new FacedError('calibration.invalid', `${root} shows ${paths.length} faces`);
-  const people = paths.map((path) => path.split('/')[0] ?? path);
-  return rows.map((list) => {
-    const dimensions = list[0]?.length ?? 0;
-    const vectors = new Float32Array(list.length * dimensions);
-    list.forEach((row, index) => {
-      vectors.set(row, index * dimensions);
-    });
-    return { paths, people, dimensions, vectors };
+type Verdict = ReturnType<typeof judge>;
+
+/** Without the rates that too few pairs stand for. */
+function told(points: Points): Points {
+  const { impostorPairs } = points;
+  return { ...points, points: points.points.filter(({ fmr }) => fmr * impostorPairs >= LEAST_PAIRS) };
+}
+
+function enough({ impostorPairs, genuinePairs }: Points): boolean {
+  return impostorPairs >= ENOUGH_IMPOSTORS && genuinePairs >= ENOUGH_GENUINE;
+}
+
+function fnmrAt({ points }: Points): number {
+  return points.find(({ fmr }) => fmr === 1e-3)?.fnmr ?? Number.NaN;
+}
+
+function sentences(mine: NamedModel, reference: NamedModel, verdict: Verdict): string[] {
+  const { pairs, own, against, mixed, joinsSpace } = verdict;
+  const line = (label: string, points: Points): string =>
+    `${label}: FNMR at 1e-3 ${(100 * fnmrAt(points)).toFixed(2)} % over ${points.impostorPairs} impostor pairs`;
+  const percent = (one: { accuracy: number } | null): string =>
+    one === null ? 'not comparable' : `${(100 * one.accuracy).toFixed(2)} %`;
+  return [
+    ...(pairs === null
+      ? []
+      : [
+          `pairs: ${percent(pairs.own)} (against: ${percent(pairs.against)}, mixed: ${percent(pairs.mixed)})`,
+        ]),
+    line(mine.label, own),
+    line(reference.label, against),
+    ...(mixed === null ? [] : [line('mixed', mixed)]),
+    joinsSpace ? 'may join the embedding space' : 'must not join the embedding space',
+  ];
+}
+
+function rocChart(mine: string, reference: string, { own, against, mixed }: Verdict): string {
+  const curve = (label: string, { points }: Points) => ({
+    label,
+    points: points.map(({ fmr, fnmr }) => [fmr, 1 - fnmr] as const),
+  });
+  const series = [
+    curve(mine, own),
+    curve(reference, against),
+    ...(mixed === null ? [] : [curve('mixed', mixed)]),
+  ];
+  return lineChart({
+    title: 'ROC over all pairs',
+    x: 'false match rate',
+    y: 'true match rate',
+    series,
+    logX: true,
   });
 }
 
-function rowCosine(a: EmbeddedSet, b: EmbeddedSet, row: number): number {
-  let cosine = 0;
-  for (let k = row * a.dimensions; k < (row + 1) * a.dimensions; k += 1)
-    cosine += (a.vectors[k] ?? 0) * (b.vectors[k] ?? 0);
-  return cosine;
+/**
+ * A variant's note learns what was measured, by which alone it joins a space; a recogniser's own card learns its curve,
+ * by which faced sets thresholds, when enough pairs stand behind it. The cards that come with faced are left alone.
+ * Answers the file that was written.
+ */
+async function writeVerdict(
+  mine: NamedModel,
+  measured: Verdict & { images: number; people: number; looks: number },
+): Promise<string | null> {
+  const path = mine.path.replace(/\.onnx$/, '.json');
+  const text = await readFile(path, 'utf8').catch(() => null);
+  if (text === null) return null;
+  const content = JSON.parse(text) as Record<string, unknown>;
+  if (!('role' in content)) {
+    await writeOutput(path, `${JSON.stringify({ ...content, verified: measured }, null, 2)}\n`);
+    return path;
+  }
+  if (!enough(measured.own)) return null;
+  const curve: NonNullable<ModelCard['curve']> = {
+    data: 'every pair of the pictures given to faced model verify, one picture against one',
+    procedure: `the main face, its crop ${measured.looks === 2 ? 'and the mirrored crop added' : 'alone'}`,
+    people: measured.people,
+    images: measured.images,
+    impostorPairs: measured.own.impostorPairs,
+    genuinePairs: measured.own.genuinePairs,
+    points: rising(measured.own).map(({ fmr, threshold, fnmr }) => ({
+      fmr,
+      threshold: Number(threshold.toFixed(5)),
+      tmr: Number((1 - fnmr).toFixed(4)),
+    })),
+  };
+  await writeOutput(path, `${JSON.stringify({ ...content, curve }, null, 2)}\n`);
+  return path;
 }
 
-/** The note beside the file learns what was measured; a variant joins a space by this alone. */
-async function writeVerdict(path: string, verdict: object): Promise<void> {
-  const notePath = path.replace(/\.onnx$/, '.json');
-  const text = await readFile(notePath, 'utf8').catch(() => '{}');
-  const note = JSON.parse(text) as Record<string, unknown>;
-  await writeOutput(notePath, `${JSON.stringify({ ...note, verified: verdict }, null, 2)}\n`);
+/** A card wants each threshold above the one before; two rates may share one where pairs are few. */
+function rising({ points }: Points): Points['points'] {
+  return points.filter(({ threshold }, at) => threshold > (points[at - 1]?.threshold ?? -1) + 1e-5);
 }
