@@ -102,6 +102,20 @@ test('pictures that are none, are cut off, or are bombs are refused by their cod
     assert.match(streamed, /^HTTP\/1\.1 413 /);
   });
 
+  await t.test(
+    'more at once than may wait are told when to come again, and the others are answered',
+    async () => {
+      const answers = await Promise.all(Array.from({ length: 30 }, () => post(ada)));
+      const statuses = new Set(answers.map(({ status }) => status));
+      assert.deepEqual([...statuses].toSorted(), [200, 429]);
+      for (const { status, headers, body } of answers)
+        if (status === 429) {
+          assert.equal(body.error.code, 'busy');
+          assert.match(headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+        }
+    },
+  );
+
   await t.test('after all of it a good picture is answered, and nothing crashed', async () => {
     const answer = await post(ada);
     assert.equal(answer.status, 200, answer.text);
