@@ -18,6 +18,7 @@ const ENTRIES = [
   'gallery/worker',
   'model-tools/bulk/prepare-worker',
   'model-tools/bulk/device-worker',
+  'model-tools/memory-probe',
 ];
 /** Addons, and what looks for files beside itself. */
 const EXTERNAL = ['better-sqlite3', 'onnxruntime-node', 'protobufjs'];

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FacedError } from '../domain/errors.js';
+import { entry } from '../lib/program.js';
 
-const PROBE = new URL('./memory-probe.js', import.meta.url).pathname;
+const PROBE = fileURLToPath(entry('model-tools/memory-probe.js'));
 
 /** What a process had in memory at most (resident) while it loaded a model and ran it once. */
 export interface Peak {
