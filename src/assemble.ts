@@ -80,6 +80,7 @@ export function openVision(
       },
       cameras: cameras.map((camera) => forDoors(camera, config)),
       awaitJudgement: true,
+      crops: config.gallery.keepUnknownHours > 0,
       logLevel: config.log.level,
       ...(engineSocket === null ? {} : { engineSocket }),
       ...(photographs === undefined ? {} : { photographs }),

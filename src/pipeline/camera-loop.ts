@@ -102,6 +102,7 @@ export class CameraLoop {
       onChange: (change) => parts.events.emit('livenessChanged', change),
     });
     this.#shots = new Shots({
+      crops: parts.crops ?? false,
       camera: parts.source.camera,
       embedder: parts.embedder,
       liveness: parts.liveness,
