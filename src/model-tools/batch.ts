@@ -5,8 +5,8 @@ export const BATCH = 'batch';
 
 /**
  * Makes the first dimension of a network that was exported for one picture free, in place. A Reshape to a fixed
- * [1, …] becomes "copy the first dimension": the same at one picture, and right for many where the first dimension is
- * the batch all along, which the caller checks by running it.
+ * [1, …] becomes "copy the first dimension", or "whatever is left" where the input's first dimension is another: the same
+ * at one picture, and right for many where the first dimension is the batch, which the caller checks by running it.
  */
 export async function batchFree(model: Model): Promise<void> {
   const { graph } = model;
@@ -26,9 +26,12 @@ export async function batchFree(model: Model): Promise<void> {
     const name = node.inputs[0] ?? '';
     const first = values[name]?.dims[0] ?? graph.inputs.find((input) => input.name === name)?.dims[0];
     const shape = graph.initializers.get(node.inputs[1] ?? '');
-    if (first !== 1 || shape === undefined) continue;
-    const copied = int64Tensor(shape.dims, [0, ...numbers(shape).slice(1)]);
-    node.inputs[1] = addInitializer(graph, `${node.outputs[0]}/shape`, copied);
+    if (shape === undefined) continue;
+    const rest = numbers(shape).slice(1);
+    // What was flattened before (a softmax of the old meaning) has lost its batch: it is what is left over.
+    if (first !== 1 && rest.some((dim) => dim <= 0)) continue;
+    const free = int64Tensor(shape.dims, [first === 1 ? 0 : -1, ...rest]);
+    node.inputs[1] = addInitializer(graph, `${node.outputs[0]}/shape`, free);
   }
   for (const info of [...graph.inputs, ...graph.outputs]) if (info.dims.length > 0) info.dims[0] = BATCH;
 }
