@@ -27,7 +27,7 @@ export function findTrtexec(env: NodeJS.ProcessEnv, given?: string): string {
       ? `trtexec is neither in PATH nor in ${USUAL_PLACES.join(', ')}`
       : `${given} is no program`,
     {
-      fix: 'Run this on the Jetson, with JetPack installed; where Node.js does not run there, deploy/jetson/engine.sh does the same. Or name it: --trtexec PATH.',
+      fix: 'Run this on the Jetson, with JetPack installed, or name it: --trtexec PATH.',
     },
   );
 }
