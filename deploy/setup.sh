@@ -92,7 +92,7 @@ native_addon() {
 # Compiled files whose source is gone would still be run as tests.
 remove_orphans() {
   local file source
-  find dist/src dist/test dist/bench -name '*.js' | while read -r file; do
+  find dist -path dist/bundle -prune -o -name '*.js' -print | while read -r file; do
     source=${file#dist/}
     [ -f "${source%.js}.ts" ] || rm -f "$file" "$file.map"
   done
@@ -107,9 +107,8 @@ typescript() {
     return
   fi
   step "TypeScript"
-  npx tsc -p .
+  npm run --silent build
   remove_orphans
-  node deploy/bundle.mjs
   echo "$key" >$stamp
 }
 

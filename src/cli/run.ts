@@ -38,13 +38,20 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     },
     io.signal,
   );
+  // From the first moment: unheard, a hang-up ends a process.
+  const stopListening = onHangUp(() => {
+    starting.then(
+      (daemon) => reload(daemon, place, io),
+      () => undefined,
+    );
+  });
   const daemon = await starting.catch((error: unknown) => {
+    stopListening();
     // A signal while a model was loading: what was started has been stopped, and that is all that was asked.
     if (io.signal.aborted) return null;
     throw error;
   });
   if (daemon === null) return values.once ? 1 : 0;
-  const stopListening = onHangUp(() => reload(daemon, place, io));
   try {
     return await untilTheEnd(daemon, { io, failed: failed.signal, once: values.once });
   } finally {

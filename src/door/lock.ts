@@ -22,7 +22,7 @@ export interface Lock {
   stop(): Promise<void>;
   /**
    * Opens for so long. Resolves when the lock obeyed, as far as it can tell. Rejects with `door.lock-silent`,
-   * `door.lock-failed`, `door.line-busy` or `door.line-failed`; it is then never carried out later.
+   * `busy`, `door.lock-failed`, `door.line-busy` or `door.line-failed`; it is then never carried out later.
    */
   unlock(pulseMs: number): Promise<void>;
   /** Ends a pulse early. */
