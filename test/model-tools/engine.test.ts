@@ -86,7 +86,7 @@ test('a quantised model is refused, a missing or failing trtexec is explained, a
   assert.match(refused.stderr, /is quantised \(\w+\).*\n?.*faced model half/);
 
   const missing = await faced.run('model', 'engine', '--out', out, '--trtexec', '/nowhere/trtexec');
-  assert.match(missing.stderr, /deploy\/jetson\/engine\.sh/);
+  assert.match(missing.stderr, /--trtexec PATH/);
   const failing = await fakeTrtexec(t, 'echo "[E] [TRT] out of memory" >&2; exit 1');
   const failed = await faced.run('model', 'engine', '--out', out, '--trtexec', failing);
   assert.equal(failed.code, 1);

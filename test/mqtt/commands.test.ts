@@ -384,18 +384,20 @@ for (const { kind, skip } of BROKERS) {
     );
   });
 
+  // Below the thousand that mosquitto keeps for a reader who is slow; what it drops beyond is not ours to count.
+  const FLOOD = 800;
   test(`${kind}: a flood of bad commands costs few answers and few words`, { skip }, async (t) => {
     const broker = await startBroker(t, kind);
     const made = makeLink(t, { url: broker.url, ...broker.own });
     await startLink(made);
     const sender = await listen(t, broker.url, [RESULT]);
-    const flood = Array.from({ length: 2_000 }, (_, n) =>
+    const flood = Array.from({ length: FLOOD }, (_, n) =>
       sender.client.publishAsync(SET, JSON.stringify(good(`late-${n}`, { exp: 1 })), { qos: 1 }),
     );
     await Promise.all(flood);
     await sender.client.publishAsync(SET, JSON.stringify(good('good')), { qos: 1 });
     await sender.until(() => sender.on(RESULT).some((text) => text.includes('"good"')));
-    assert.equal(made.link.stats().commands.refused.late, 2_000);
+    assert.equal(made.link.stats().commands.refused.late, FLOOD);
     assert.ok(sender.received.length <= 60, `${sender.received.length} answers`);
     assert.equal(made.log.matching(/^warn/).length, 1);
   });
