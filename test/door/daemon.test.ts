@@ -11,6 +11,7 @@ import { asCamera, portraitOf, writeFaceClip } from '../helpers/clips.js';
 import { ROOT } from '../helpers/data.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { type Faced, facedIn } from '../helpers/faced.js';
+import { authority } from '../helpers/tls.js';
 
 const withoutOpenssl =
   spawnSync('openssl', ['version']).error === undefined ? withoutMosquitto : 'needs openssl';
@@ -168,26 +169,7 @@ test('a door that cannot be as its settings say stops the daemon, and the reason
 
 /** A broker with TLS, a password for each, and the access rules of docs/mqtt.md as they stand there. */
 async function guardedBroker(t: TestContext) {
-  const dir = await temporaryDir(t);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-subj',
-    '/CN=test CA',
-    '-days',
-    '2',
-  );
-  openssl('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=server');
-  writeFileSync(join(dir, 'server.ext'), 'subjectAltName=DNS:localhost\n');
-  const ca = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
-  openssl('x509', '-req', '-in', 'server.csr', ...ca, '-extfile', 'server.ext', '-out', 'server.pem');
+  const { dir, ca, path } = await authority(t);
   const page = readFileSync(join(ROOT, 'docs', 'mqtt.md'), 'utf8');
   const acl = /```text\n# \/etc\/mosquitto\/acl\n([\s\S]*?)```/.exec(page)?.[1];
   assert.ok(acl !== undefined, 'docs/mqtt.md has no access rules');
@@ -201,14 +183,14 @@ async function guardedBroker(t: TestContext) {
     'allow_anonymous false',
     `password_file ${passwords}`,
     `acl_file ${join(dir, 'acl')}`,
-    `cafile ${join(dir, 'ca.pem')}`,
-    `certfile ${join(dir, 'server.pem')}`,
-    `keyfile ${join(dir, 'server.key')}`,
+    `cafile ${ca}`,
+    `certfile ${path('server.pem')}`,
+    `keyfile ${path('server.key')}`,
   ]);
   const options = (user: string): IClientOptions => ({
     username: user,
     password: `${user}-secret`,
-    ca: readFileSync(join(dir, 'ca.pem')),
+    ca: readFileSync(ca),
   });
   writeFileSync(join(dir, 'faced-password'), 'faced-front-door-secret\n', { mode: 0o600 });
   return { dir, url: `mqtts://localhost:${broker.port}`, options };

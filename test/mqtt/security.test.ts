@@ -4,45 +4,17 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
 import { labelOf } from '../../src/mqtt/endpoint.js';
 import { listen, startBroker, startMosquitto, Wire, withoutMosquitto } from '../helpers/broker.js';
 import { makeLink, next, startLink, type TestLink } from '../helpers/broker-link.js';
 import { temporaryDir } from '../helpers/dirs.js';
+import { authority } from '../helpers/tls.js';
 
 const SECRET = 'correct-horse-7431';
 const withoutOpenssl =
   spawnSync('openssl', ['version']).error === undefined ? withoutMosquitto : 'needs openssl';
-
-/** A CA, a server certificate for localhost, and a client certificate, made at this moment. */
-async function authority(t: TestContext) {
-  const dir = await temporaryDir(t);
-  const path = (name: string) => join(dir, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-subj',
-    '/CN=test CA',
-    '-days',
-    '2',
-  );
-  await writeFile(path('server.ext'), 'subjectAltName=DNS:localhost\n');
-  for (const name of ['server', 'client']) {
-    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const extension = name === 'server' ? ['-extfile', 'server.ext'] : [];
-    const ca = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
-    openssl('x509', '-req', '-in', `${name}.csr`, ...ca, ...extension, '-out', `${name}.pem`);
-  }
-  return { ca: path('ca.pem'), path };
-}
 
 /** Starts the link and waits until an attempt has failed. */
 async function failing(made: TestLink): Promise<string> {
