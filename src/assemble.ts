@@ -227,12 +227,12 @@ function given<Key extends string>(values: Record<Key, string | null>): Partial<
   >;
 }
 
-/** The card of the recogniser in use. */
 /** What else is told of a face; the heads must have been trained on this recogniser. */
 export function openHeads({ config, modelsDir }: Place, card: ModelCard): Promise<NamedHead[]> {
   return loadHeads(config.models.heads, { dir: modelsDir, space: card.space ?? card.id });
 }
 
+/** The card of the recogniser in use. */
 export async function openCard({ config, modelsDir }: Place): Promise<ModelCard> {
   const cards = await loadCards(modelsDir);
   const placed = cards.get(config.models.recogniser);

@@ -26,7 +26,7 @@ import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
 import { commandHandler } from './pipeline/commands.js';
 import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
-import { Health } from './pipeline/health.js';
+import { BEAT_PATIENCE_MS, Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
 import type { Vision } from './pipeline/ports.js';
 import { Presence } from './pipeline/presence.js';
@@ -64,8 +64,6 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** The vision worker beats once a second. Without a beat for so long the daemon does not call itself alive. */
-const BEAT_PATIENCE_MS = 15_000;
 const STOP_DRAIN_MS = 2000;
 
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {

@@ -98,6 +98,16 @@ export const Face = object(
   'A face of a picture.',
 );
 
+/** How a camera is, in the health report and in the list of cameras. */
+export const CameraHealth = object({
+  camera: Type.String(),
+  state: Type.String(),
+  received: Type.Integer(),
+  dropped: Type.Integer(),
+  reopened: Type.Integer(),
+  problem: orNull(Type.String()),
+});
+
 export const ErrorAnswer = object({
   error: object({
     code: Type.String({ description: 'Stable; never used for something else.' }),

@@ -3,6 +3,9 @@ import { systemClock } from '../lib/clock.js';
 import type { BackendState, CameraStats, OutboxStats, StageTimes, VisionEvents } from './ports.js';
 import type { RecognitionStats } from './recognition.js';
 
+/** The vision worker beats once a second. Without a beat for so long the daemon calls itself neither alive nor ready. */
+export const BEAT_PATIENCE_MS = 15_000;
+
 export interface HealthSources {
   readonly device: string;
   readonly version: string;

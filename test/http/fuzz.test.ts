@@ -6,7 +6,7 @@ import { demoPhotos } from '../helpers/models.js';
 import { fire, type OpenApi, shotsAt } from './fuzz.js';
 import { openWeb } from './support.js';
 
-/** The bench (bench/http-fuzz.ts) fires 10,000. */
+/** FUZZ_SHOTS=10000 for the long run. */
 const SEED = process.env.FUZZ_SEED;
 const SHOTS = Number(process.env.FUZZ_SHOTS ?? 400);
 

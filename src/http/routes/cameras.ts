@@ -3,7 +3,7 @@ import { FacedError } from '../../domain/errors.js';
 import type { Context } from '../context.js';
 import type { LiveHub, Viewed } from '../live.js';
 import { type Route, route } from '../route.js';
-import { object, orNull } from '../schemas.js';
+import { CameraHealth, object } from '../schemas.js';
 import { openStream, takeOver } from '../sse.js';
 
 const Camera = object({ camera: Type.String({ minLength: 1, maxLength: 64 }) });
@@ -19,16 +19,7 @@ export function cameraRoutes({ health, vision, cameras, stopping }: Context, liv
       summary: 'The cameras and how they are',
       who: 'read',
       answer: object({
-        cameras: Type.Array(
-          object({
-            camera: Type.String(),
-            state: Type.String(),
-            received: Type.Integer(),
-            dropped: Type.Integer(),
-            reopened: Type.Integer(),
-            problem: orNull(Type.String()),
-          }),
-        ),
+        cameras: Type.Array(CameraHealth),
       }),
       handle: async () => ({ cameras: (await health.report()).cameras }),
     }),

@@ -1,9 +1,10 @@
 import { Type } from '@sinclair/typebox';
+import { BEAT_PATIENCE_MS } from '../../pipeline/health.js';
 import { NOTICE_KINDS } from '../../pipeline/notices.js';
 import type { Context } from '../context.js';
 import type { Metrics } from '../metrics.js';
 import { type Route, route } from '../route.js';
-import { Id, object, oneOf, orNull, Time } from '../schemas.js';
+import { CameraHealth, Id, object, oneOf, orNull, Time } from '../schemas.js';
 
 const Machine = object(
   {
@@ -34,16 +35,7 @@ const Health = Type.Object({
   uptimeS: Type.Integer(),
   state: oneOf(['ok', 'degraded'] as const),
   problems: Type.Array(object({ code: Type.String(), message: Type.String() })),
-  cameras: Type.Array(
-    object({
-      camera: Type.String(),
-      state: Type.String(),
-      received: Type.Integer(),
-      dropped: Type.Integer(),
-      reopened: Type.Integer(),
-      problem: orNull(Type.String()),
-    }),
-  ),
+  cameras: Type.Array(CameraHealth),
   outbox: object({ waiting: Type.Integer(), limit: Type.Integer(), dropped: Type.Integer() }),
   rssBytes: Type.Integer(),
   machine: Machine,
@@ -53,9 +45,6 @@ const Health = Type.Object({
     { description: 'Times since the last sign of life of the vision worker.' },
   ),
 });
-
-/** Without a sign of life for so long the daemon is not ready. */
-const BEAT_PATIENCE_MS = 15_000;
 
 /** How the daemon is. */
 export function systemRoutes({ health, notices, machine }: Context, metrics: Metrics): Route[] {
