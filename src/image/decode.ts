@@ -38,7 +38,7 @@ export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): Image {
         `at most ${(maxPixels / 1e6).toFixed(1)} are allowed.`,
     );
   }
-  const decoded = pixelsOf(bytes, header, maxPixels);
+  const decoded = pixelsOf(bytes, header);
   if (decoded === null) throw unreadable(`The ${header.kind.toUpperCase()} picture is damaged or cut off.`);
   return { width: decoded.width, height: decoded.height, format: 'bgr24', data: decoded.data };
 }
@@ -46,13 +46,12 @@ export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): Image {
 function pixelsOf(
   bytes: Uint8Array,
   header: ImageHeader,
-  maxPixels: number,
 ): { width: number; height: number; data: Uint8Array } | null {
   if (header.kind === 'gif') return decodeGif(bytes);
   // libjpeg fills what is missing with grey and calls it a picture.
   if (header.kind === 'jpeg' && !isWholeJpeg(bytes)) return null;
   try {
-    return native().decode(bytes, maxPixels);
+    return native().decode(bytes, header.width, header.height);
   } catch (error) {
     if (error instanceof FacedError) throw error;
     return null;

@@ -7,7 +7,12 @@ import { ROOT } from '../lib/program.js';
 /** What native/opencv exports. Positional and unchecked by name; {@link ./index.ts} is what others call. */
 export interface Native {
   readonly opencvVersion: string;
-  decode(bytes: Uint8Array, maxPixels: number): { width: number; height: number; data: Uint8Array } | null;
+  /** `width` and `height` as the header has them, before any rotation. */
+  decode(
+    bytes: Uint8Array,
+    width: number,
+    height: number,
+  ): { width: number; height: number; data: Uint8Array } | null;
   encodeJpeg(image: Image, quality: number): Uint8Array;
   resizeInto(
     source: Image,

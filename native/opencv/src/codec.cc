@@ -44,23 +44,59 @@ class Quiet {
   FILE* const c_;
 };
 
-// decode(bytes, maxPixels): { width, height, data } in BGR, upright (EXIF orientation applied); null when OpenCV cannot read it.
+// Gives a matrix memory that is there already, once and where it fits; else what OpenCV would take. OpenCV's imdecode leaves a
+// matrix that it was handed as it was when it cannot read a picture, so a matrix over that memory would not do.
+class Into : public cv::MatAllocator {
+ public:
+  Into(uchar* memory, size_t size) : memory_(memory), size_(size) {}
+
+  cv::UMatData* allocate(int dims, const int* sizes, int type, void* data, size_t* step, cv::AccessFlag flags,
+                         cv::UMatUsageFlags usage) const override {
+    size_t needed = CV_ELEM_SIZE(type);
+    for (int i = dims - 1; i >= 0; i--) {
+      if (step) step[i] = needed;
+      needed *= static_cast<size_t>(sizes[i]);
+    }
+    if (data || used_ || needed != size_) {
+      return cv::Mat::getStdAllocator()->allocate(dims, sizes, type, data, step, flags, usage);
+    }
+    used_ = true;
+    auto* held = new cv::UMatData(this);
+    held->data = held->origdata = memory_;
+    held->size = size_;
+    held->flags |= cv::UMatData::USER_ALLOCATED;
+    return held;
+  }
+  bool allocate(cv::UMatData* held, cv::AccessFlag, cv::UMatUsageFlags) const override { return held != nullptr; }
+  void deallocate(cv::UMatData* held) const override { delete held; }
+
+ private:
+  uchar* const memory_;
+  const size_t size_;
+  mutable bool used_ = false;
+};
+
+// decode(bytes, width, height): { width, height, data } in BGR, upright (EXIF orientation applied); null when OpenCV cannot
+// read it or when it is not of the size that its header (as stored) told.
 Napi::Value decode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto encoded = bytes(env, info[0], "bytes");
-  const double maxPixels = finite(env, info[1], "maxPixels");
+  const int width = whole(env, info[1], "width", 1, INT_MAX);
+  const int height = whole(env, info[2], "height", 1, INT_MAX);
   if (encoded.ByteLength() == 0 || encoded.ByteLength() > static_cast<size_t>(INT_MAX)) return env.Null();
   const cv::Mat input(1, static_cast<int>(encoded.ByteLength()), CV_8U, encoded.Data());
+  const size_t pixels = static_cast<size_t>(width) * static_cast<size_t>(height);
+  auto data = Napi::Uint8Array::New(env, pixels * 3);
+  // Only a picture that lies on its side is turned through a second memory.
+  Into answer(data.Data(), pixels * 3);
   cv::Mat decoded;
+  decoded.allocator = &answer;
   {
     const Quiet quiet;
-    decoded = cv::imdecode(input, cv::IMREAD_COLOR);
+    cv::imdecode(input, cv::IMREAD_COLOR, &decoded);
   }
-  if (decoded.empty() || decoded.type() != CV_8UC3) return env.Null();
-  // The header said less than came out: a file that lies about itself.
-  if (static_cast<double>(decoded.total()) > maxPixels) return env.Null();
-  auto data = Napi::Uint8Array::New(env, decoded.total() * 3);
-  decoded.copyTo(cv::Mat(decoded.rows, decoded.cols, CV_8UC3, data.Data()));
+  if (decoded.empty() || decoded.type() != CV_8UC3 || decoded.total() != pixels) return env.Null();
+  if (decoded.data != data.Data()) decoded.copyTo(cv::Mat(decoded.rows, decoded.cols, CV_8UC3, data.Data()));
   auto result = Napi::Object::New(env);
   result.Set("width", decoded.cols);
   result.Set("height", decoded.rows);
