@@ -1,4 +1,6 @@
 import { stat } from 'node:fs/promises';
+import { FacedError } from '../domain/errors.js';
+import type { PersonRef } from '../domain/person.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { mustFind } from '../pipeline/find-person.js';
 import type { House } from '../pipeline/house.js';
@@ -52,8 +54,14 @@ const ACTIONS: Readonly<Record<string, (argv: readonly string[], io: CommandIo) 
       const people = await house.people();
       // Every name is looked up before anybody goes: a slip in the last one costs nobody.
       const ids = new Set(positionals.map((who) => mustFind(people, who).id));
-      const done = [];
-      for (const person of ids) done.push(await house.remove({ person, actor: 'cli' }));
+      const done: PersonRef[] = [];
+      for (const person of ids) {
+        try {
+          done.push(await house.remove({ person, actor: 'cli' }));
+        } catch (thrown) {
+          throw halfRemoved(thrown, done);
+        }
+      }
       return done;
     });
     io.print({ removed }, `removed ${removed.map(({ id }) => id).join(', ')}`);
@@ -105,4 +113,15 @@ const ACTIONS: Readonly<Record<string, (argv: readonly string[], io: CommandIo) 
 async function allAbout(house: House, who: string): Promise<PersonFile> {
   const { person, consents, events, audit } = await house.subjectData({ person: who, actor: 'cli' });
   return { ...toFile(person), consents, events, audit };
+}
+
+/** Removal cannot be taken back, so an error in the middle says who is gone already. */
+function halfRemoved(thrown: unknown, done: readonly PersonRef[]): FacedError {
+  const error = FacedError.from(thrown);
+  if (done.length === 0) return error;
+  const gone = done.map(({ id }) => id).join(', ');
+  return new FacedError(error.code, `${error.message} Already removed: ${gone}.`, {
+    ...(error.fix !== undefined && { fix: error.fix }),
+    cause: error,
+  });
 }

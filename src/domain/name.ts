@@ -11,8 +11,10 @@ export function normaliseName(name: string): string {
   const length = [...normal].length;
   if (length === 0) throw invalid('The name is empty.');
   if (length > LONGEST) throw invalid(`The name has ${length} characters.`);
-  // Control characters, line and paragraph separators, and halves of a surrogate pair.
-  if (/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u.test(normal)) throw invalid('The name has control characters.');
+  // Control characters, line and paragraph separators, halves of a surrogate pair, and what turns the text around it
+  // about (Unicode TR 36, section 2.7): in a list or a log such a name would be read as another.
+  if (/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202a-\u202e\u2066-\u2069]/u.test(normal))
+    throw invalid('The name has control characters.');
   return normal;
 }
 
