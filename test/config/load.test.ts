@@ -182,6 +182,20 @@ test('the state directory’s file is found, defaults fill it, empty sections ar
   assert.equal(config.mqtt.healthEvery, 60);
 });
 
+test('every form of a source is taken as a camera’s source', async (t) => {
+  for (const source of [
+    'demo',
+    'demo?loop=yes',
+    'v4l2:/dev/video0',
+    'csi:0',
+    'rtsp://10.0.0.2/a',
+    'images:/p',
+  ]) {
+    const path = await fileWith(t, `cameras: {door: {source: "${source}"}}`);
+    assert.equal(loadConfig({ path, env: {} }).config.cameras.door?.source, source);
+  }
+});
+
 test('two loads share nothing', async (t) => {
   const env = { FACED_STATE_DIR: await temporaryDir(t) };
   const first = loadConfig({ env }).config;
