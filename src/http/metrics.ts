@@ -1,8 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { NOTICE_KINDS } from '../pipeline/notices.js';
-import type { CameraStats, StageTimes, VisionEvents } from '../pipeline/ports.js';
+import type { CameraStats } from '../pipeline/ports.js';
 import { STAGE_BOUNDS_MS } from '../pipeline/stage-clock.js';
 import type { Context } from './context.js';
+import type { StageCounts, Tally } from './tally.js';
 
 /** Seconds, of an answer: from what a page takes to a picture in a full queue. */
 const HTTP_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -11,41 +12,21 @@ const HTTP_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 export class Metrics {
   readonly #registry = new Registry();
   readonly #context: Context;
-  readonly #stages = new StageHistogram();
+  readonly #tally: Tally;
   readonly #http: Histogram<'route' | 'method' | 'status'>;
-  readonly #cameras = new Map<string, CameraStats>();
-  readonly #unsubscribe: (() => void)[];
 
-  constructor(context: Context) {
+  constructor(context: Context, tally: Tally) {
     this.#context = context;
-    const registers = [this.#registry];
-    const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
-      new Counter<L>({ name, help, labelNames, registers });
-    this.#registry.registerMetric(this.#stages as never);
+    this.#tally = tally;
+    this.#registry.registerMetric(new StageHistogram(tally.stages) as never);
     this.#http = new Histogram({
       name: 'faced_http_request_duration_seconds',
       help: 'From the arrival of a request to the end of its answer.',
       labelNames: ['route', 'method', 'status'],
       buckets: HTTP_BOUNDS_S,
-      registers,
+      registers: [this.#registry],
     });
-    const decisions = counter('faced_decisions_total', 'Final decisions.', ['camera', 'decision']);
-    const looks = counter('faced_face_looks_total', 'Looks at faces that were worth judging.', ['camera']);
-    const tracks = counter('faced_faces_total', 'Faces that came and went (tracks).', ['camera']);
-    const restarts = counter('faced_vision_restarts_total', 'Unexpected ends of the vision worker.', []);
-    const notices = counter('faced_notices_total', 'Notices of what matters, when they began.', ['kind']);
-    for (const kind of NOTICE_KINDS) notices.inc({ kind }, 0);
-    const { vision, events, notices: feed } = context;
-    this.#unsubscribe = [
-      vision.on('beat', (beat) => this.#beat(beat)),
-      vision.on('sighted', ({ camera }) => looks.inc({ camera })),
-      vision.on('trackEnded', ({ camera }) => tracks.inc({ camera })),
-      vision.on('restarted', () => restarts.inc()),
-      events.on(({ camera, decision }) => decisions.inc({ camera, decision })),
-      feed.on(({ kind, state }) => {
-        if (state !== 'cleared') notices.inc({ kind });
-      }),
-    ];
+    this.#addCounts();
     this.#addCameras();
     this.#addState();
   }
@@ -63,41 +44,60 @@ export class Metrics {
     this.#http.observe({ route, method, status: String(status) }, seconds);
   }
 
-  stop(): void {
-    for (const unsubscribe of this.#unsubscribe) unsubscribe();
-  }
-
-  #beat({ cameras, stages }: VisionEvents['beat']): void {
-    for (const camera of cameras) this.#cameras.set(camera.camera, camera);
-    this.#stages.add(stages);
-  }
-
-  /** The camera's own counters, which go on over a restart of this interface; they begin anew with the vision worker. */
-  #addCameras(): void {
-    const gauge = (name: string, help: string, value: (stats: CameraStats) => number) => {
-      const cameras = this.#cameras;
-      new Counter({
-        name,
-        help,
-        labelNames: ['camera'],
-        registers: [this.#registry],
-        collect() {
-          this.reset();
-          for (const stats of cameras.values()) this.inc({ camera: stats.camera }, value(stats));
-        },
+  #addCounts(): void {
+    const { decisions, looks, tracks, notices } = this.#tally;
+    this.#counter({
+      name: 'faced_decisions_total',
+      help: 'Final decisions.',
+      labels: ['camera', 'decision'],
+      read: () =>
+        [...decisions].flatMap(([camera, counts]) =>
+          [...counts].map(([decision, value]) => ({ labels: { camera, decision }, value })),
+        ),
+    });
+    const byCamera = (name: string, help: string, counts: ReadonlyMap<string, number>) =>
+      this.#counter({
+        ...{ name, help, labels: ['camera'] },
+        read: () => [...counts].map(([camera, value]) => ({ labels: { camera }, value })),
       });
-    };
-    gauge('faced_frames_received_total', 'Frames that the camera delivered.', ({ received }) => received);
-    gauge('faced_frames_dropped_total', 'Frames that a newer one replaced.', ({ dropped }) => dropped);
-    gauge('faced_frames_processed_total', 'Frames that were looked at.', ({ processed }) => processed);
-    gauge(
+    byCamera('faced_face_looks_total', 'Looks at faces that were worth judging.', looks);
+    byCamera('faced_faces_total', 'Faces that came and went (tracks).', tracks);
+    this.#counter({
+      name: 'faced_vision_restarts_total',
+      help: 'Unexpected ends of the vision worker.',
+      labels: [],
+      read: () => [{ labels: {}, value: this.#tally.restarts }],
+    });
+    this.#counter({
+      name: 'faced_notices_total',
+      help: 'Notices of what matters, when they began.',
+      labels: ['kind'],
+      read: () => [...notices].map(([kind, value]) => ({ labels: { kind }, value })),
+    });
+  }
+
+  #addCameras(): void {
+    const { cameras } = this.#tally;
+    const counter = (name: string, help: string, value: (stats: CameraStats) => number) =>
+      this.#counter({
+        ...{ name, help, labels: ['camera'] },
+        read: () =>
+          [...cameras.values()].map((stats) => ({ labels: { camera: stats.camera }, value: value(stats) })),
+      });
+    counter('faced_frames_received_total', 'Frames that the camera delivered.', ({ received }) => received);
+    counter('faced_frames_dropped_total', 'Frames that a newer one replaced.', ({ dropped }) => dropped);
+    counter('faced_frames_processed_total', 'Frames that were looked at.', ({ processed }) => processed);
+    counter(
       'faced_frames_asleep_total',
       'Frames in which nothing moved and the detector slept.',
       ({ asleep }) => asleep,
     );
-    gauge('faced_frames_failed_total', 'Frames whose work failed.', ({ failed }) => failed ?? 0);
-    gauge('faced_camera_reopened_total', 'Times that a source was opened again.', ({ reopened }) => reopened);
-    const cameras = this.#cameras;
+    counter('faced_frames_failed_total', 'Frames whose work failed.', ({ failed }) => failed ?? 0);
+    counter(
+      'faced_camera_reopened_total',
+      'Times that a source was opened again.',
+      ({ reopened }) => reopened,
+    );
     new Gauge({
       name: 'faced_camera_up',
       help: '1 while the source is open.',
@@ -106,6 +106,17 @@ export class Metrics {
       collect() {
         this.reset();
         for (const { camera, state } of cameras.values()) this.set({ camera }, state === 'open' ? 1 : 0);
+      },
+    });
+  }
+
+  /** A counter that others keep: its values are read when they are asked for. */
+  #counter({ name, help, labels, read }: ReadCounter): void {
+    new Counter({
+      ...{ name, help, labelNames: [...labels], registers: [this.#registry] },
+      collect() {
+        this.reset();
+        for (const one of read()) this.inc(one.labels, one.value);
       },
     });
   }
@@ -185,35 +196,27 @@ export class Metrics {
   }
 }
 
-interface StageCounts {
-  readonly buckets: number[];
-  sum: number;
+interface ReadCounter {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly read: () => readonly { readonly labels: Record<string, string>; readonly value: number }[];
 }
 
-/** The vision worker counts into buckets itself; they are only added up here. In the form that prom-client's registry asks for. */
+/** The tally's stages in the form that prom-client's registry asks for. */
 class StageHistogram {
   readonly name = 'faced_stage_duration_seconds';
   readonly help = 'Time of a stage of the pipeline for one frame.';
   readonly type = 'histogram';
   readonly aggregator = 'sum';
-  readonly #stages = new Map<string, StageCounts>();
+  readonly #stages: ReadonlyMap<string, StageCounts>;
 
-  add(times: StageTimes): void {
-    for (const [stage, { buckets = [], totalMs }] of Object.entries(times)) {
-      const counts = this.#stages.get(stage) ?? {
-        buckets: Array<number>(STAGE_BOUNDS_MS.length + 1).fill(0),
-        sum: 0,
-      };
-      this.#stages.set(stage, counts);
-      counts.sum += totalMs / 1000;
-      for (const [index, count] of buckets.entries())
-        counts.buckets[index] = (counts.buckets[index] ?? 0) + count;
-    }
+  constructor(stages: ReadonlyMap<string, StageCounts>) {
+    this.#stages = stages;
   }
 
-  reset(): void {
-    this.#stages.clear();
-  }
+  /** Asked for by the registry; the tally's own figures stay. */
+  reset(): void {}
 
   async get() {
     const values = [...this.#stages].flatMap(([stage, { buckets, sum }]) => {

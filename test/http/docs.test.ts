@@ -16,7 +16,7 @@ test('docs/http.md lists every address (FACED_UPDATE_DOCS=1 writes it)', async (
   const page = await readFile(PAGE, 'utf8');
   const [before = '', rest = ''] = page.split('<!-- routes -->');
   const [, after = ''] = rest.split('<!-- /routes -->');
-  const wanted = `${before}<!-- routes -->\n\n${routeTable(server.routes)}\n\n<!-- /routes -->${after}`;
+  const wanted = `${before}<!-- routes -->\n\n${routeTable((await server.application()).routes)}\n\n<!-- /routes -->${after}`;
   if (process.env.FACED_UPDATE_DOCS === '1') await writeFile(PAGE, wanted);
   else assert.equal(page, wanted);
 });
