@@ -2,9 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { FacedError } from '../domain/errors.js';
+import type { Arrivals } from './arrival.js';
 import { errorReply } from './errors.js';
 import { Gatekeeper } from './gatekeeper.js';
-import { LiveHub } from './live.js';
+import { SECURITY_HEADERS } from './headers.js';
+import type { LiveHub } from './live.js';
 import { Metrics } from './metrics.js';
 import type { HttpOptions, HttpParts } from './parts.js';
 import { MAX_PIXELS, PictureGate, readPictures } from './pictures.js';
@@ -20,22 +22,12 @@ import { checkFields, compilers } from './validation.js';
 const PICTURE_REQUESTS = 8;
 const JSON_BYTES = 64 * 1024;
 
-/** Nothing of another address is ever loaded, no script stands in a page, and no other page shows ours in a frame. */
-const SECURITY_HEADERS = {
-  'content-security-policy':
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-  'cross-origin-opener-policy': 'same-origin',
-  'permissions-policy': 'camera=(self), microphone=(), geolocation=()',
-} as const;
-
 export interface ApplicationPlace {
   readonly options: HttpOptions;
   readonly parts: HttpParts;
   readonly tally: Tally;
+  readonly arrivals: Arrivals;
+  readonly live: LiveHub;
   /** Aborted when the interface stops: whoever streams ends then. */
   readonly stopping: AbortSignal;
 }
@@ -43,27 +35,21 @@ export interface ApplicationPlace {
 /** What answers requests: who may ask, the routes, the form of errors. server.ts loads it with the first request. */
 export class Application {
   readonly routes: readonly Route[];
-  readonly #options: HttpOptions;
-  readonly #parts: HttpParts;
-  readonly #tally: Tally;
-  readonly #stopping: AbortSignal;
+  readonly #place: ApplicationPlace;
   readonly #uses: UseLog;
   readonly #gatekeeper: Gatekeeper;
   readonly #gate = new PictureGate(PICTURE_REQUESTS);
   readonly #app: FastifyInstance;
 
-  constructor({ options, parts, tally, stopping }: ApplicationPlace) {
-    this.#options = options;
-    this.#parts = parts;
-    this.#tally = tally;
-    this.#stopping = stopping;
+  constructor(place: ApplicationPlace) {
+    this.#place = place;
+    const { parts, arrivals } = place;
     this.#uses = new UseLog(parts.store, parts.log);
     this.#gatekeeper = new Gatekeeper({
       access: parts.access,
       throttle: new Throttle(),
       uses: this.#uses,
-      names: options.names,
-      trustedProxies: options.trustedProxies,
+      arrivals,
     });
     const { app, routes } = this.#build();
     this.#app = app;
@@ -84,6 +70,7 @@ export class Application {
   }
 
   #build(): { app: FastifyInstance; routes: readonly Route[] } {
+    const { options, parts, tally, arrivals, live, stopping } = this.#place;
     const app: FastifyInstance = Fastify({
       logger: false,
       bodyLimit: JSON_BYTES,
@@ -98,7 +85,7 @@ export class Application {
     // A picture as it is; everything else that has no form of its own is refused with 415.
     app.addContentTypeParser(
       /^(image\/.*|application\/octet-stream)$/,
-      { parseAs: 'buffer', bodyLimit: this.#options.maxUploadBytes },
+      { parseAs: 'buffer', bodyLimit: options.maxUploadBytes },
       (_request, body, done) => done(null, body),
     );
     // Read by its route, as it comes.
@@ -112,20 +99,18 @@ export class Application {
     app.setErrorHandler((error, _request, reply) => this.#fail(error, reply));
     app.setNotFoundHandler((request, reply) => {
       try {
-        this.#gatekeeper.arrived(request);
+        arrivals.check(request.raw);
       } catch (error) {
         return this.#fail(error, reply);
       }
       return this.#fail(new FacedError('http.not-found', 'there is nothing at this address'), reply);
     });
-    const context = { ...this.#parts, options: this.#options, gate: this.#gate, stopping: this.#stopping };
-    const metrics = new Metrics(context, this.#tally);
-    const live = new LiveHub(context);
-    this.#stopping.addEventListener('abort', () => live.stop());
+    const context = { ...parts, options, stopping, gate: this.#gate };
+    const metrics = new Metrics(context, tally);
     app.addHook('onResponse', async (request, reply) => {
       const { url: route = 'none' } = request.routeOptions;
       const { method } = request;
-      metrics.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
+      tally.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
     });
     const routes = allRoutes(context, { gatekeeper: this.#gatekeeper, metrics, live });
     for (const one of routes) this.#add(app, one);
@@ -139,7 +124,7 @@ export class Application {
       method: one.method,
       url,
       bodyLimit: withPictures
-        ? base64Size(this.#options.maxUploadBytes * (one.pictures?.most ?? 1))
+        ? base64Size(this.#place.options.maxUploadBytes * (one.pictures?.most ?? 1))
         : (one.bodyLimit ?? JSON_BYTES),
       schema: {
         ...(one.params === undefined ? {} : { params: one.params }),
@@ -163,7 +148,7 @@ export class Application {
       one.pictures === undefined
         ? { pictures: [], fields: request.body }
         : await readPictures(request, one.pictures, {
-            maxBytes: this.#options.maxUploadBytes,
+            maxBytes: this.#place.options.maxUploadBytes,
             maxPixels: MAX_PIXELS,
           });
     if (one.pictures !== undefined && one.body !== undefined) checkFields(one.body, fields);
@@ -183,7 +168,7 @@ export class Application {
   #fail(error: unknown, reply: FastifyReply): FastifyReply {
     const { status, retryAfter, body } = errorReply(error);
     if (status >= 500)
-      this.#parts.log.warn(
+      this.#place.parts.log.warn(
         { code: body.error.code, reason: error instanceof Error ? error.message : String(error) },
         'a request over HTTP failed',
       );

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { mayDo, type Principal } from '../domain/access.js';
 import { FacedError } from '../domain/errors.js';
 import type { Access, AccountInfo } from '../pipeline/access.js';
-import { isLoopback, OriginCheck, plainAddress } from './origin.js';
+import { type Arrivals, type Arrived, single } from './arrival.js';
 import type { Who } from './route.js';
 import type { Throttle } from './throttle.js';
 import type { UseLog } from './use-log.js';
@@ -12,18 +12,11 @@ export interface GatekeeperParts {
   readonly access: Pick<Access, 'byToken' | 'bySession'>;
   readonly throttle: Throttle;
   readonly uses: UseLog;
-  readonly names: readonly string[];
-  readonly trustedProxies: readonly string[];
+  readonly arrivals: Arrivals;
 }
 
 /** What is known of whoever asks. */
-export interface Visitor {
-  /** The address that they come from, as far as a trusted proxy's word counts. */
-  readonly address: string;
-  /** On this machine itself, and not through a proxy. */
-  readonly local: boolean;
-  /** TLS, here or at a trusted proxy. */
-  readonly secure: boolean;
+export interface Visitor extends Arrived {
   readonly principal: Principal | null;
   readonly account: AccountInfo | null;
   /** The cookie's value, of a session that holds. */
@@ -44,14 +37,10 @@ export function csrfOf(session: string): string {
 /** Who asks, and whether they may: before a single byte of the body is read. */
 export class Gatekeeper {
   readonly #parts: GatekeeperParts;
-  readonly #origin: OriginCheck;
-  readonly #proxies: ReadonlySet<string>;
   readonly #visitors = new WeakMap<FastifyRequest, Visitor>();
 
   constructor(parts: GatekeeperParts) {
     this.#parts = parts;
-    this.#origin = new OriginCheck({ names: parts.names });
-    this.#proxies = new Set(parts.trustedProxies.map(plainAddress));
   }
 
   /** Who made a request that was admitted. */
@@ -80,35 +69,6 @@ export class Gatekeeper {
     }
   }
 
-  /** Host and Origin; throws `http.cross-site`. */
-  arrived(request: FastifyRequest): Pick<Visitor, 'address' | 'local' | 'secure'> {
-    const { headers, raw } = request;
-    const { socket } = raw;
-    const peer = plainAddress(socket.remoteAddress ?? '');
-    const proxied = this.#proxies.has(peer);
-    const encrypted = 'encrypted' in socket && socket.encrypted === true;
-    const secure = proxied ? lastOf(headers['x-forwarded-proto']) === 'https' : encrypted;
-    this.#origin.check({
-      method: request.method,
-      host: headers.host,
-      origin: headers.origin,
-      fetchSite: single(headers['sec-fetch-site']),
-      fetchMode: single(headers['sec-fetch-mode']),
-      fetchDest: single(headers['sec-fetch-dest']),
-      localAddress: socket.localAddress ?? '',
-      secure,
-    });
-    if (!secure && !isLoopback(peer))
-      throw new FacedError('http.forbidden', 'from another machine this needs TLS: use https');
-    // A proxy that nobody named must not turn the whole network into this machine.
-    const forwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
-    return {
-      address: proxied ? (lastOf(headers['x-forwarded-for']) ?? peer) : peer,
-      local: isLoopback(peer) && !proxied && !forwarded,
-      secure,
-    };
-  }
-
   /** Rejects with `http.unauthorized`, `http.forbidden`, `http.cross-site` or `http.locked`; what was refused, and what was allowed to somebody, is on record. */
   async admit(request: FastifyRequest, wanted: Who, route: string): Promise<Visitor> {
     const visitor = await this.#look(request, wanted, route);
@@ -117,7 +77,7 @@ export class Gatekeeper {
   }
 
   async #look(request: FastifyRequest, wanted: Who, route: string): Promise<Visitor> {
-    const arrival = this.arrived(request);
+    const arrival = this.#parts.arrivals.check(request.raw);
     const { address } = arrival;
     const { throttle, uses } = this.#parts;
     const anyone = wanted === 'anyone' || (wanted === 'local' && arrival.local);
@@ -186,16 +146,6 @@ function cookieOf(header: string | undefined): string | null {
     if (found !== undefined) return found.slice(name.length + 1);
   }
   return null;
-}
-
-function single(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : header?.[0];
-}
-
-/** What the nearest proxy added; what stands before it anybody can have written. */
-function lastOf(header: string | string[] | undefined): string | undefined {
-  const last = single(header)?.split(',').at(-1)?.trim();
-  return last === '' ? undefined : last;
 }
 
 function sameText(given: string | undefined, wanted: string): boolean {

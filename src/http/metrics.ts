@@ -1,31 +1,21 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { BEAT_PATIENCE_MS } from '../pipeline/health.js';
 import { NOTICE_KINDS } from '../pipeline/notices.js';
 import type { CameraStats } from '../pipeline/ports.js';
 import { STAGE_BOUNDS_MS } from '../pipeline/stage-clock.js';
 import type { Context } from './context.js';
-import type { StageCounts, Tally } from './tally.js';
-
-/** Seconds, of an answer: from what a page takes to a picture in a full queue. */
-const HTTP_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+import { type Counts, HTTP_BOUNDS_S, type Tally } from './tally.js';
 
 /** What is measured, in the form of Prometheus. No name of a person and no address is in it. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #context: Context;
   readonly #tally: Tally;
-  readonly #http: Histogram<'route' | 'method' | 'status'>;
 
   constructor(context: Context, tally: Tally) {
     this.#context = context;
     this.#tally = tally;
-    this.#registry.registerMetric(new StageHistogram(tally.stages) as never);
-    this.#http = new Histogram({
-      name: 'faced_http_request_duration_seconds',
-      help: 'From the arrival of a request to the end of its answer.',
-      labelNames: ['route', 'method', 'status'],
-      buckets: HTTP_BOUNDS_S,
-      registers: [this.#registry],
-    });
+    this.#addTimes();
     this.#addCounts();
     this.#addCameras();
     this.#addState();
@@ -39,9 +29,24 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  answered(request: { route: string; method: string; status: number; seconds: number }): void {
-    const { route, method, status, seconds } = request;
-    this.#http.observe({ route, method, status: String(status) }, seconds);
+  #addTimes(): void {
+    const { stages, answers } = this.#tally;
+    this.#histogram({
+      name: 'faced_stage_duration_seconds',
+      help: 'Time of a stage of the pipeline for one frame.',
+      bounds: STAGE_BOUNDS_MS.map((ms) => ms / 1000),
+      read: () => [...stages].map(([stage, counts]) => ({ labels: { stage }, counts })),
+    });
+    this.#histogram({
+      name: 'faced_http_request_duration_seconds',
+      help: 'From the arrival of a request to the end of its answer.',
+      bounds: HTTP_BOUNDS_S,
+      read: () =>
+        [...answers].map(([key, counts]) => {
+          const [method = '', route = '', status = ''] = key.split(' ');
+          return { labels: { route, method, status }, counts };
+        }),
+    });
   }
 
   #addCounts(): void {
@@ -121,6 +126,10 @@ export class Metrics {
     });
   }
 
+  #histogram(kept: ReadHistogram): void {
+    this.#registry.registerMetric(new KeptHistogram(kept) as never);
+  }
+
   #addState(): void {
     const { health, gallery, mqtt, machine, notices, waiting, models } = this.#context;
     const { gate } = this.#context;
@@ -138,7 +147,7 @@ export class Metrics {
       });
     gauge('faced_up', '1: the daemon runs.', () => 1);
     gauge('faced_ready', '1 while the vision worker gives signs of life.', () =>
-      health.sinceBeat() < 15_000 ? 1 : 0,
+      health.sinceBeat() < BEAT_PATIENCE_MS ? 1 : 0,
     );
     gauge('faced_gallery_people', 'People in the gallery.', () => gallery().people);
     gauge('faced_gallery_samples', 'Samples of the recogniser in use.', () => gallery().samples);
@@ -203,35 +212,45 @@ interface ReadCounter {
   readonly read: () => readonly { readonly labels: Record<string, string>; readonly value: number }[];
 }
 
-/** The tally's stages in the form that prom-client's registry asks for. */
-class StageHistogram {
-  readonly name = 'faced_stage_duration_seconds';
-  readonly help = 'Time of a stage of the pipeline for one frame.';
+interface ReadHistogram {
+  readonly name: string;
+  readonly help: string;
+  /** Seconds. */
+  readonly bounds: readonly number[];
+  readonly read: () => readonly { readonly labels: Record<string, string>; readonly counts: Counts }[];
+}
+
+/** A histogram that others keep, in the form that prom-client's registry asks for. */
+class KeptHistogram {
+  readonly name: string;
+  readonly help: string;
   readonly type = 'histogram';
   readonly aggregator = 'sum';
-  readonly #stages: ReadonlyMap<string, StageCounts>;
+  readonly #kept: ReadHistogram;
 
-  constructor(stages: ReadonlyMap<string, StageCounts>) {
-    this.#stages = stages;
+  constructor(kept: ReadHistogram) {
+    this.name = kept.name;
+    this.help = kept.help;
+    this.#kept = kept;
   }
 
-  /** Asked for by the registry; the tally's own figures stay. */
+  /** Asked for by the registry; the figures are not its own. */
   reset(): void {}
 
   async get() {
-    const values = [...this.#stages].flatMap(([stage, { buckets, sum }]) => {
+    const { name, help, type, aggregator } = this;
+    const { bounds, read } = this.#kept;
+    const values = read().flatMap(({ labels, counts: { buckets, sum } }) => {
+      const value = (suffix: string, more: Record<string, string | number>, figure: number) => ({
+        ...{ metricName: `${name}_${suffix}`, labels: { ...labels, ...more }, value: figure },
+      });
       let below = 0;
       const cumulative = buckets.map((count, index) => {
         below += count;
-        const le = STAGE_BOUNDS_MS[index];
-        return this.#value('bucket', { stage, le: le === undefined ? '+Inf' : le / 1000 }, below);
+        return value('bucket', { le: bounds[index] ?? '+Inf' }, below);
       });
-      return [...cumulative, this.#value('sum', { stage }, sum), this.#value('count', { stage }, below)];
+      return [...cumulative, value('sum', {}, sum), value('count', {}, below)];
     });
-    return { name: this.name, help: this.help, type: this.type, values, aggregator: this.aggregator };
-  }
-
-  #value(suffix: string, labels: Record<string, string | number>, value: number) {
-    return { metricName: `${this.name}_${suffix}`, labels, value };
+    return { name, help, type, values, aggregator };
   }
 }

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Application } from './application.js';
+import { Arrivals } from './arrival.js';
 import { type Certificate, givenCertificate, ownCertificate } from './certificate.js';
 import { HomeNetwork } from './home-network.js';
 import { Listeners } from './listeners.js';
+import { LiveHub } from './live.js';
 import { isLoopback } from './origin.js';
 import type { HttpOptions, HttpParts } from './parts.js';
+import { answerProbe } from './probes.js';
 import { Tally } from './tally.js';
 
 /**
@@ -16,14 +19,19 @@ export class HttpServer {
   readonly #parts: HttpParts;
   readonly #listeners: Listeners;
   readonly #home: HomeNetwork;
+  readonly #arrivals: Arrivals;
   readonly #tally: Tally;
+  /** From the start too: a page that is opened later shows who has been in view since. */
+  readonly #live: LiveHub;
   readonly #stopping = new AbortController();
   #application: Promise<Application> | undefined;
 
   constructor(options: HttpOptions, parts: HttpParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#arrivals = new Arrivals(options);
     this.#tally = new Tally(parts);
+    this.#live = new LiveHub(parts);
     this.#listeners = new Listeners((request, response) => void this.#handle(request, response), options);
     this.#home = new HomeNetwork({
       access: parts.access,
@@ -48,6 +56,7 @@ export class HttpServer {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#tally.stop();
+    this.#live.stop();
     await this.#home.stop();
     await this.#listeners.closeAll();
     const application = await this.#application?.catch(() => undefined);
@@ -74,6 +83,7 @@ export class HttpServer {
     const { Application } = await import('./application.js');
     const application = new Application({
       ...{ options: this.#options, parts: this.#parts, tally: this.#tally },
+      ...{ arrivals: this.#arrivals, live: this.#live },
       stopping: this.#stopping.signal,
     });
     await application.ready();
@@ -81,6 +91,8 @@ export class HttpServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { health } = this.#parts;
+    if (answerProbe(request, response, { arrivals: this.#arrivals, tally: this.#tally, health })) return;
     try {
       (await this.application()).handle(request, response);
     } catch (error) {

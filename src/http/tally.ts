@@ -4,24 +4,38 @@ import type { CameraStats, StageTimes, Vision } from '../pipeline/ports.js';
 import { STAGE_BOUNDS_MS } from '../pipeline/stage-clock.js';
 import type { EventFeed } from './parts.js';
 
+/** Seconds, of an answer: from what a page takes to a picture in a full queue. */
+export const HTTP_BOUNDS_S: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
 export interface TallyParts {
   readonly vision: Pick<Vision, 'on'>;
   readonly events: EventFeed;
   readonly notices: Pick<Notices, 'on'>;
 }
 
-export interface StageCounts {
-  /** As many as STAGE_BOUNDS_MS has bounds, and one for what is longer. */
+/** Durations counted by how long they were. */
+export interface Counts {
+  /** As many as there are bounds, and one for what is longer. */
   readonly buckets: number[];
   /** Seconds. */
   sum: number;
+}
+
+export interface Answered {
+  /** Of the interface; not the address that was asked for. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
 }
 
 /** What /metrics tells of the time since the daemon's start, counted before anybody asks. */
 export class Tally {
   /** The last figures of each camera: its own counters begin anew with the vision worker. */
   readonly cameras = new Map<string, CameraStats>();
-  readonly stages = new Map<string, StageCounts>();
+  readonly stages = new Map<string, Counts>();
+  /** By method, route and status, with spaces between. */
+  readonly answers = new Map<string, Counts>();
   /** By camera. */
   readonly looks = new Map<string, number>();
   readonly tracks = new Map<string, number>();
@@ -57,19 +71,29 @@ export class Tally {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
+  answered({ route, method, status, seconds }: Answered): void {
+    const counts = countsOf(this.answers, `${method} ${route} ${status}`, HTTP_BOUNDS_S);
+    const bound = HTTP_BOUNDS_S.findIndex((one) => seconds <= one);
+    const index = bound < 0 ? HTTP_BOUNDS_S.length : bound;
+    counts.buckets[index] = (counts.buckets[index] ?? 0) + 1;
+    counts.sum += seconds;
+  }
+
   /** The vision worker counts into buckets itself; they are only added up here. */
   #addStages(times: StageTimes): void {
     for (const [stage, { buckets = [], totalMs }] of Object.entries(times)) {
-      const counts = this.stages.get(stage) ?? {
-        buckets: Array<number>(STAGE_BOUNDS_MS.length + 1).fill(0),
-        sum: 0,
-      };
-      this.stages.set(stage, counts);
+      const counts = countsOf(this.stages, stage, STAGE_BOUNDS_MS);
       counts.sum += totalMs / 1000;
       for (const [index, more] of buckets.entries())
         counts.buckets[index] = (counts.buckets[index] ?? 0) + more;
     }
   }
+}
+
+function countsOf(all: Map<string, Counts>, key: string, bounds: readonly number[]): Counts {
+  const counts = all.get(key) ?? { buckets: Array<number>(bounds.length + 1).fill(0), sum: 0 };
+  all.set(key, counts);
+  return counts;
 }
 
 function count<K>(counts: Map<K, number>, key: K): void {

@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox';
-import { BEAT_PATIENCE_MS } from '../../pipeline/health.js';
 import { NOTICE_KINDS } from '../../pipeline/notices.js';
 import type { Context } from '../context.js';
 import type { Metrics } from '../metrics.js';
+import { healthz, RETRY_READY, readyz } from '../probes.js';
 import { type Route, route } from '../route.js';
 import { CameraHealth, Id, object, oneOf, orNull, Time } from '../schemas.js';
 
@@ -56,7 +56,7 @@ export function systemRoutes({ health, notices, machine }: Context, metrics: Met
       summary: 'Whether the daemon runs',
       who: 'anyone',
       answer: object({ status: Type.Literal('ok') }),
-      handle: () => ({ status: 'ok' }),
+      handle: () => healthz({ health }).body,
     }),
     route({
       method: 'GET',
@@ -67,9 +67,9 @@ export function systemRoutes({ health, notices, machine }: Context, metrics: Met
       who: 'anyone',
       answer: object({ status: oneOf(['ready', 'not-ready'] as const) }),
       handle: ({ reply }) => {
-        const ready = health.sinceBeat() < BEAT_PATIENCE_MS;
-        if (!ready) reply.code(503).header('retry-after', '5');
-        return { status: ready ? 'ready' : 'not-ready' };
+        const { status, body } = readyz({ health });
+        if (status === 503) reply.code(status).header('retry-after', RETRY_READY);
+        return body;
       },
     }),
     route({
