@@ -17,7 +17,7 @@ import { checkup } from './checkup.js';
 import { type Config, changes, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
-import { doorsOnMqtt, HouseDoors } from './doors.js';
+import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
 import { TypedEvents } from './lib/events.js';
 import type { Logger } from './lib/log.js';
 import { ROOT } from './lib/program.js';
@@ -358,7 +358,7 @@ async function build(
           await doors?.galleryChanged();
         },
       }),
-      doors: () => doors?.doors.map(({ status }) => status) ?? [],
+      doors: doors?.web ?? NO_DOORS,
     },
     { version: MANIFEST.version, signal },
   );

@@ -13,6 +13,7 @@ import {
   openDoors,
   readCommandKey,
 } from './door/index.js';
+import type { DoorsPart } from './http/parts.js';
 import { type Clock, systemClock } from './lib/clock.js';
 import type { Logger } from './lib/log.js';
 import type { MqttLink } from './mqtt/client.js';
@@ -67,6 +68,13 @@ export interface HouseDoorsParts {
 }
 
 type Answer = DoorAnswer & { readonly door: string };
+
+/** A house without doors. */
+export const NO_DOORS: DoorsPart = {
+  status: () => [],
+  command: async () => ({ outcome: 'denied', reason: 'there is no door' }),
+  present: async () => ({ outcome: 'denied', reason: 'there is no door' }),
+};
 
 export class HouseDoors {
   readonly #parts: HouseDoorsParts;
@@ -229,6 +237,14 @@ export class HouseDoors {
     const { method, secret, reader } = command.shown;
     return door.present({ source: reader === null ? 'mqtt' : `wiegand:${reader}`, method, secret });
   }
+
+  /** What is asked over HTTP, by somebody whose token or account may ask doors. Pictures do not come this way. */
+  readonly web: DoorsPart = {
+    status: () => this.doors.map(({ status }) => status),
+    command: ({ door, action, actor }) =>
+      this.#door(door).command({ action, request: ulid(), actor, authorised: true }),
+    present: ({ door, method, secret }) => this.#door(door).present({ source: 'http', method, secret }),
+  };
 
   /** What the control socket takes beside the calls of the service. Whoever reaches it owns this machine's faced. */
   readonly methods = {

@@ -78,7 +78,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'token',
-      synopsis: 'create --scope recognize[,read,enroll,admin] [--label L] [--days N] | list | revoke ID…',
+      synopsis:
+        'create --scope recognize[,read,enroll,door,admin] [--label L] [--days N] | list | revoke ID…',
       summary: 'what lets a program in over HTTP',
     },
     async () => (await import('./token.js')).run,

@@ -32,7 +32,7 @@ async function create(argv: readonly string[], io: CommandIo): Promise<ExitCode>
   });
   if (positionals.length > 0) throw usage(`token create takes no ${positionals[0]}`);
   const scopes = (values.scope ?? []).flatMap((one) => one.split(',')).map((one) => one.trim());
-  if (scopes.length === 0) throw usage('token create takes --scope recognize, read, enroll or admin');
+  if (scopes.length === 0) throw usage('token create takes --scope recognize, read, enroll, door or admin');
   const days = values.days === undefined ? null : Number(values.days);
   if (days !== null && !(Number.isInteger(days) && days > 0))
     throw usage(`--days takes a whole number of days (is ${values.days})`);

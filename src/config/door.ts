@@ -234,14 +234,14 @@ const door = Type.Object(
       {
         maxItems: 16,
         description:
-          'Where codes, badges and QR texts may come from: `mqtt` (`lock/set` with `present`), `control` (`faced door present`, programs of this machine’s owner), `http`, `wiegand:NAME` (a reader that names itself so in `lock/set`). None: no code is taken.',
+          'Where codes, badges and QR texts may come from: `mqtt` (`lock/set` with `present`), `control` (`faced door present`, programs of this machine’s owner), `http` (`/v1/doors/NAME/present`, with the scope `door`), `wiegand:NAME` (a reader that names itself so in `lock/set`). None: no code is taken.',
         default: [],
         restart: false,
       },
     ),
     remoteUnlock: yesOrNo({
       description:
-        'Whether `unlock` on `lock/set` opens this door. Without a command key (`mqtt.lockKeyFile`) whoever may write that topic then owns the door.',
+        'Whether an `unlock` from afar opens this door: on `lock/set`, over HTTP with the scope `door` (which `admin` has too), or by `faced door unlock`. Without a command key (`mqtt.lockKeyFile`) whoever may write that topic then owns the door.',
       default: false,
       restart: false,
     }),

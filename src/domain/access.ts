@@ -1,5 +1,5 @@
 /** What a token or account may do. `admin` includes the others. */
-export const SCOPES = ['recognize', 'read', 'enroll', 'admin'] as const;
+export const SCOPES = ['recognize', 'read', 'enroll', 'door', 'admin'] as const;
 
 export type Scope = (typeof SCOPES)[number];
 

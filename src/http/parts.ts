@@ -43,7 +43,7 @@ export interface HttpParts {
     /** Puts a backup into the place of the gallery. Accounts and tokens stay as they are. Rejects with `gallery.*`, and has changed nothing then. */
     restore(path: string, actor: string): Promise<{ people: number; samples: number; madeAt: number }>;
   };
-  readonly doors: () => readonly DoorState[];
+  readonly doors: DoorsPart;
   readonly log: Logger;
 }
 
@@ -53,6 +53,19 @@ export interface Check {
   readonly ok: boolean;
   readonly detail: string;
   readonly fix?: string;
+}
+
+/** The doors of the house. How a door is asked, and what it makes of it, is its own business. */
+export interface DoorsPart {
+  status(): readonly DoorState[];
+  /** @param order `actor` is who asks, as the audit names them */
+  command(order: { door: string; action: 'lock' | 'unlock'; actor: string }): Promise<DoorOutcome>;
+  present(shown: { door: string; method: 'code' | 'badge' | 'qr'; secret: string }): Promise<DoorOutcome>;
+}
+
+export interface DoorOutcome {
+  readonly outcome: 'granted' | 'denied' | 'face-wanted';
+  readonly reason: string | null;
 }
 
 export interface DoorState {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
 import type { RecognitionEvent } from '../../src/domain/event.js';
+import { NO_DOORS } from '../../src/doors.js';
 import type { HttpOptions, HttpParts } from '../../src/http/parts.js';
 import { HttpServer } from '../../src/http/server.js';
 import { TypedEvents } from '../../src/lib/events.js';
@@ -82,7 +83,7 @@ export async function openServer(
         place: () => join(directory, 'upload.tmp'),
         restore: () => Promise.reject(new FacedError('gallery.corrupt', 'not here')),
       },
-      doors: () => [],
+      doors: NO_DOORS,
       looks: { on: () => () => {} },
       events: { on: (listener) => feed.on('decided', listener) },
       ...parts,

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
+import { SCOPES } from '../../domain/access.js';
 import { FacedError } from '../../domain/errors.js';
 import type { SignedIn } from '../../pipeline/access.js';
 import type { Context } from '../context.js';
@@ -139,7 +140,7 @@ export function accessRoutes({ access }: Context, gatekeeper: Gatekeeper): Route
       summary: 'Make a token; its secret is in this answer and nowhere else',
       who: 'signed-in',
       body: object({
-        scopes: Type.Array(ScopeForm, { minItems: 1, maxItems: 4 }),
+        scopes: Type.Array(ScopeForm, { minItems: 1, maxItems: SCOPES.length }),
         label: Type.Optional(Type.String({ maxLength: 100 })),
         days: Type.Optional(orNull(Type.Integer({ minimum: 1, maximum: 3650 }))),
       }),

@@ -7,6 +7,7 @@ import { accessRoutes } from './access.js';
 import { cameraRoutes } from './cameras.js';
 import { configRoutes } from './config.js';
 import { documentRoutes } from './documents.js';
+import { doorRoutes } from './doors.js';
 import { eventRoutes } from './events.js';
 import { keepingRoutes } from './keeping.js';
 import { peopleRoutes } from './people.js';
@@ -30,6 +31,7 @@ export function allRoutes(context: Context, { gatekeeper, metrics, live }: Helpe
     ...systemRoutes(context, metrics),
     ...unknownRoutes(context),
     ...configRoutes(context),
+    ...doorRoutes(context),
     ...keepingRoutes(context),
     ...accessRoutes(context, gatekeeper),
   ];

@@ -6,7 +6,7 @@ import { Type } from '@sinclair/typebox';
 import { FacedError } from '../../domain/errors.js';
 import type { Context } from '../context.js';
 import { type Route, route } from '../route.js';
-import { object, orNull } from '../schemas.js';
+import { object } from '../schemas.js';
 
 export const BACKUP_TYPE = 'application/vnd.sqlite3';
 /** Far more than any gallery with its events. */
@@ -22,23 +22,9 @@ const Row = object({
   hash: Type.String(),
 });
 
-/** Doors, doctor, audit, backups. */
-export function keepingRoutes({ doctor, service, backups, doors }: Context): Route[] {
+/** Doctor, audit, backups. */
+export function keepingRoutes({ doctor, service, backups }: Context): Route[] {
   return [
-    route({
-      method: 'GET',
-      path: '/v1/doors',
-      tag: 'doors',
-      summary: 'How the doors are',
-      description: 'No picture and no request over HTTP opens a door: doors go by cameras, codes and MQTT.',
-      who: 'read',
-      answer: object({
-        doors: Type.Array(
-          object({ door: Type.String(), state: Type.String(), open: orNull(Type.Boolean()) }),
-        ),
-      }),
-      handle: () => ({ doors: doors() }),
-    }),
     route({
       method: 'GET',
       path: '/v1/doctor',
