@@ -37,7 +37,7 @@ import { Strangers } from './pipeline/strangers.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
-import { backupsOf, HouseWatch, openHttp, settingsOf } from './web.js';
+import { backupsOf, type ConfigChange, HouseWatch, openHttp, settingsOf } from './web.js';
 
 export interface DaemonOptions extends Place {
   /** Null: there is none, and the defaults hold. */
@@ -59,12 +59,13 @@ export interface Daemon {
   readonly service: FacedService;
   /** True once the broker has acknowledged every event; false after the limit. Rejects when the disk does not take them all. */
   drained(limitMs: number): Promise<boolean>;
-  /** Takes over what needs no restart; answers the settings that do. */
-  reload(config: Config): Promise<string[]>;
+  /** Takes over what needs no restart; answers the settings that do. Without `by`, somebody sent the signal. */
+  reload(config: Config, by?: ConfigChange): Promise<string[]>;
   stop(): Promise<void>;
 }
 
 const STOP_DRAIN_MS = 2000;
+const BY_SIGNAL: ConfigChange = { actor: 'daemon', settings: [] };
 
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
@@ -300,19 +301,29 @@ async function build(
   await offerReembedding(service, log);
   await notifier.ready();
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
-  const reload = async (next: Config): Promise<string[]> => {
+  // What was written down last: a setting that waits for a restart is no change of whoever comes next.
+  let written = config;
+  const reload: Daemon['reload'] = async (next, { actor, settings: named } = BY_SIGNAL) => {
     const needRestart = changesNeedingRestart(config, next);
+    const changed = changes(written, next).map(({ path }) => path);
     await notifier.reloading();
     try {
+      const settings = [...new Set([...named, ...changed])];
+      if (settings.length > 0)
+        await store.audit({ kind: 'config', actor, detail: { settings, needRestart } });
+      written = next;
+      // Whatever can be refused is, before anything has changed.
+      const changeDoors = await doors?.prepare(next);
       await keeper.change(promiseSettings(next));
-      const changed = changes(config, next).map(({ path }) => path);
-      if (changed.length > 0)
-        await store.audit({ kind: 'config', actor: 'daemon', detail: { changed, needRestart } });
-      await doors?.reload(next);
+      await changeDoors?.();
       const { samplesPerPerson, keepImages } = next.gallery;
       const gallery = { ...config.gallery, samplesPerPerson, keepImages };
       const { recognition, liveness, audit } = next;
       config = { ...config, recognition, liveness, gallery, audit };
+    } catch (error) {
+      const { code } = FacedError.from(error);
+      await store.audit({ kind: 'config-refused', actor, detail: { code } });
+      throw error;
     } finally {
       await notifier.ready();
     }
@@ -337,7 +348,6 @@ async function build(
       settings: settingsOf({
         ...{ configFile: options.configFile ?? null, stateDir: options.stateDir, env, reload },
         config: () => config,
-        audit: (entry) => store.audit(entry),
       }),
       doctor: () =>
         checkup(

@@ -211,11 +211,14 @@ export class HouseDoors {
     const now = new Set(people.map(({ id }) => id));
     for (const id of this.#people) if (!now.has(id)) await this.#doors.removePerson(id);
     this.#people = now;
-    this.#doors.setAccess(accessPolicyOf(this.#config.access, (person) => findPerson(people, person)?.id));
+    this.#doors.setAccess(accessOf(this.#config, people));
   }
 
-  /** Takes over what needs no restart. */
-  async reload(next: Config): Promise<void> {
+  /**
+   * Takes over what needs no restart, when the answer is called. Rejects, with everything as it was, when a door cannot
+   * be as these settings say.
+   */
+  async prepare(next: Config): Promise<() => Promise<void>> {
     const { doors } = this.#config;
     // Lock, cameras and what else needs a restart stay as they are until then.
     const merged = Object.entries(doors).flatMap(([id, old]) => {
@@ -224,9 +227,13 @@ export class HouseDoors {
       return door === undefined ? [] : [[id, { ...door, lock, cameras, openTooLong }] as const];
     });
     const config = { ...this.#config, access: next.access, doors: Object.fromEntries(merged) };
-    this.#doors.setRules(optionsOf(this.#parts, config));
-    this.#config = { ...config, doors: { ...doors, ...config.doors } };
-    await this.galleryChanged();
+    const access = accessOf(config, await this.#parts.store.people());
+    const change = this.#doors.prepare({ doors: optionsOf(this.#parts, config), access });
+    return async () => {
+      change();
+      this.#config = { ...config, doors: { ...doors, ...config.doors } };
+      await this.galleryChanged();
+    };
   }
 
   /** `lock/set`, after its form, freshness, repetition and authority were checked. */
@@ -291,6 +298,10 @@ const LIVE_STATES = {
   live: 'live',
   spoof: 'not-live',
 } as const;
+
+function accessOf({ access }: Pick<Config, 'access'>, people: Awaited<ReturnType<Store['people']>>) {
+  return accessPolicyOf(access, (person) => findPerson(people, person)?.id);
+}
 
 function optionsOf(parts: HouseDoorsParts, { doors }: Pick<Config, 'doors'>): DoorOptions[] {
   const { curve, stateDir } = parts;

@@ -116,21 +116,26 @@ export interface SettingsParts {
   readonly configFile: string | null;
   readonly stateDir: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Takes over what needs no restart; answers the settings that do. */
-  readonly reload: (next: Config) => Promise<string[]>;
-  readonly audit: Store['audit'];
+  /** Takes over what needs no restart and writes down who changed what; answers the settings that need one. */
+  readonly reload: (next: Config, by: ConfigChange) => Promise<string[]>;
+}
+
+/** Who changed the configuration, and which settings they named. */
+export interface ConfigChange {
+  /** As the audit names them. */
+  readonly actor: string;
+  readonly settings: readonly string[];
 }
 
 /** The configuration as the HTTP interface reads and changes it. One change at a time. */
 export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
-  const { env, stateDir, reload, audit } = parts;
+  const { env, stateDir, reload } = parts;
   const file = parts.configFile ?? join(stateDir, 'faced.yaml');
   let last: Promise<unknown> = Promise.resolve();
   const change = async (patch: Readonly<Record<string, unknown>>, actor: string) => {
     const { config } = await editConfig({ file, env, patch });
     const paths = leaves(patch);
-    await audit({ kind: 'config', actor, detail: { settings: paths } });
-    const needRestart = await reload(config);
+    const needRestart = await reload(config, { actor, settings: paths });
     const overridden = paths.filter((path) => !same(valueAt(config, path), valueAt(patch, path)));
     return { config: shownConfig(config), needRestart, overridden };
   };

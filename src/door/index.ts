@@ -56,8 +56,12 @@ export interface Doors {
   stop(): Promise<void>;
   /** Holds from the next look on. @throws FacedError `door.policy-invalid`, and then the old one goes on to hold */
   setAccess(access: AccessPolicy): void;
-  /** Other rules for the doors that are there, from the next look on; locks and cameras stay as they are. @throws FacedError `door.policy-invalid` */
-  setRules(doors: readonly DoorOptions[]): void;
+  /**
+   * Other rules for the doors that are there and other rights, both at once when the answer is called: nobody is judged
+   * by the new rules of a door and the old rights of people. Locks and cameras stay as they are.
+   * @throws FacedError `door.policy-invalid`
+   */
+  prepare(next: { readonly doors: readonly DoorOptions[]; readonly access: AccessPolicy }): () => void;
   /** Secrets and evidence of somebody who is removed from the gallery. */
   removePerson(person: string): Promise<void>;
 }
@@ -108,9 +112,13 @@ export async function openDoors(options: DoorsOptions, ports: DoorsPorts): Promi
       checkAccess(next);
       access = next;
     },
-    setRules: (next) => {
-      checkDoors({ doors: next, cameras: options.cameras });
-      for (const one of next) doors.find(({ id }) => id === one.id)?.change(rulesOf(one));
+    prepare: (next) => {
+      checkAccess(next.access);
+      checkDoors({ doors: next.doors, cameras: options.cameras });
+      return () => {
+        access = next.access;
+        for (const one of next.doors) doors.find(({ id }) => id === one.id)?.change(rulesOf(one));
+      };
     },
     removePerson: async (person) => {
       for (const door of doors) door.personRemoved(person);

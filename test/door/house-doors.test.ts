@@ -344,9 +344,10 @@ test('a wire that cannot be had is said, tried on, and no grant is called an unl
 
 test('other settings hold from the next look on; what needs a restart waits for it', async (t) => {
   const { doors, ids, next, record, configured } = await house(t);
+  const reload = async (config: Config) => (await doors.prepare(config))();
   show(doors, ids.Anna ?? '');
   show(doors, ids.Anna ?? '');
-  await doors.reload(
+  await reload(
     await configured(
       `front: {lock: {driver: gpio, line: 3, whenPowerless: safe}, ${FACE.replace('[face]', '[code]')}, codes: [control]}`,
       OPEN_ALWAYS,
@@ -358,14 +359,23 @@ test('other settings hold from the next look on; what needs a restart waits for 
   const answer = await doors.methods.doorPresent({ door: 'front', method: 'code', secret: '4711' });
   assert.deepEqual(answer, { door: 'front', outcome: 'granted', reason: null });
   await over;
-  await doors.reload(
-    await configured(`front: {lock: {driver: recorder, file: RECORD}, ${FACE}}`, 'access: {}'),
-  );
+  await reload(await configured(`front: {lock: {driver: recorder, file: RECORD}, ${FACE}}`, 'access: {}'));
   const denied = next('denied');
   showThree(doors, ids.Anna ?? '', { track: 'again' });
   assert.equal((await denied).reason, 'no-rule');
   await doors.stop();
   assert.equal(record().match(/unlocked/g)?.length, 1, 'by the code, over the old lock');
+});
+
+test('settings that the old lock cannot bear are refused, and everything is as it was', async (t) => {
+  const { doors, ids, next, configured } = await house(t);
+  const lock = 'lock: {driver: recorder, file: RECORD, longest: 30}';
+  const tooLong = await configured(`front: {${lock}, cameras: [porch], pulse: 20}`, 'access: {}');
+  await assert.rejects(doors.prepare(tooLong), { code: 'door.policy-invalid' });
+  // As before: by face, and Anna may.
+  const granted = next('granted');
+  showThree(doors, ids.Anna ?? '');
+  assert.equal((await granted).path, 'face');
 });
 
 test('two doors, each with its own cameras and people', async (t) => {

@@ -38,11 +38,14 @@ test('settings, doctor, samples with pictures, merge, backup and restore', async
       assert.match(wrong.body.error.message, /^recognition\.strangersPerThousand must be/);
       assert.equal((await patch({ http: { host: '0.0.0.0' } })).status, 403);
       const { answer } = await web.faced.json('audit', 'export');
-      const { rows } = answer as { rows: { kind: string; detail: { settings?: string[] } }[] };
-      assert.deepEqual(rows.find(({ kind }) => kind === 'config')?.detail.settings, [
-        'recognition.strangersPerThousand',
-        'gallery.keepEventsDays',
-      ]);
+      const { rows } = answer as { rows: { kind: string; actor: string; detail: object }[] };
+      const written = rows.filter(({ kind }) => kind.startsWith('config'));
+      assert.equal(written.length, 1, 'one row for one change');
+      assert.match(written[0]?.actor ?? '', /^http:token:/);
+      assert.deepEqual(written[0]?.detail, {
+        settings: ['recognition.strangersPerThousand', 'gallery.keepEventsDays'],
+        needRestart: ['gallery.keepEventsDays'],
+      });
     },
   );
 
