@@ -83,13 +83,10 @@ async function measure(isolation: 'thread' | 'process', dir: string) {
     const event = JSON.parse(line) as { decision: string; latencyMs: number };
     if (event.decision === 'known') latencies.push(event.latencyMs);
   });
-  let memory = { rss: 0, anonymous: 0 };
+  const memory: { rss: number; anonymous: number }[] = [];
   const watch = setInterval(() => {
-    const now = processMemory(child.pid);
-    memory = {
-      rss: Math.max(memory.rss, now.rss ?? 0),
-      anonymous: Math.max(memory.anonymous, now.anonymous ?? 0),
-    };
+    const { rss, anonymous } = processMemory(child.pid);
+    if (rss !== null && anonymous !== null) memory.push({ rss, anonymous });
   }, 500);
   await new Promise((resolve) => child.once('close', resolve));
   clearInterval(watch);
@@ -102,12 +99,18 @@ async function measure(isolation: 'thread' | 'process', dir: string) {
     known: latencies.length,
     startToFirstEventMs: Math.round(firstMs ?? Number.NaN),
     frameToEventMedianMs: at(0.5),
+    frameToEventP99Ms: at(0.99),
     frameToEventWorstMs: at(1),
     mainHeldUpMaxMs: Number(loop.max?.toFixed(1)),
-    rssMB: Math.round(memory.rss / 2 ** 20),
-    anonymousMB: Math.round(memory.anonymous / 2 ** 20),
+    rssMB: megabytes(mean(memory.map(({ rss }) => rss))),
+    rssPeakMB: megabytes(Math.max(...memory.map(({ rss }) => rss))),
+    anonymousMB: megabytes(mean(memory.map(({ anonymous }) => anonymous))),
   };
 }
+
+const megabytes = (bytes: number) => Math.round(bytes / 2 ** 20);
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const folder = process.argv[2];
 if (folder === undefined) throw new Error('which folder of people? (node dist/bench/daemon.js FOLDER)');

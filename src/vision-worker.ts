@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads';
 import { createSource } from './camera/index.js';
 import type { Embedding } from './domain/embedding.js';
 import { FacedError } from './domain/errors.js';
-import { decode } from './image/index.js';
+import { decode, releaseFreeMemory } from './image/index.js';
 import { FOR_PICTURES, ModelStore, openModels } from './inference/index.js';
 import { TypedEvents } from './lib/events.js';
 import { createLogger, type Logger } from './lib/log.js';
@@ -226,6 +226,8 @@ class VisionWorker {
   #sayBeat(): void {
     const loops = [...this.#loops.values()];
     for (const loop of loops) loop.tick();
+    // Each run of a model leaves holes in the heap; a millisecond once a second gives them back (docs/performance.md).
+    releaseFreeMemory();
     this.#events.emit('beat', {
       cameras: loops.map((loop) => loop.stats()),
       stages: this.#stages.take(),

@@ -97,6 +97,11 @@ export function laplacianVariance(image: Image): number {
   return native().laplacianVariance(image);
 }
 
+/** Gives memory that the process has freed back to the system: malloc_trim(3). Takes a millisecond or two. */
+export function releaseFreeMemory(): void {
+  native().releaseFreeMemory();
+}
+
 /** OpenCV's version, for doctor. @throws FacedError `native.missing` */
 export function opencvVersion(): string {
   return native().opencvVersion;

@@ -29,6 +29,7 @@ export interface Native {
   rotateInto(source: Image, target: Image, degrees: number): void;
   drawBox(image: Image, box: readonly number[], colour: readonly number[], text: string): void;
   laplacianVariance(image: Image): number;
+  releaseFreeMemory(): void;
   /** Begins to open at once; `onChange` means: ask status() again. */
   readonly Capture: new (
     options: object,

@@ -1,6 +1,9 @@
 // The door between Node and OpenCV: core, imgproc, imgcodecs and videoio alone. Context-aware: every worker that loads it
 // gets its own exports, and nothing here is shared between them but OpenCV itself.
 #include <cstdlib>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <mutex>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
@@ -20,6 +23,13 @@ void quieten() {
   cv::setNumThreads(1);
 }
 
+// Gives free memory back to the kernel, also what lies between memory in use, which free() alone never does.
+void releaseFreeMemory(const Napi::CallbackInfo&) {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   static std::once_flag once;
   std::call_once(once, quieten);
@@ -28,6 +38,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   faced::initCodec(exports);
   faced::initCapture(exports);
   faced::initWriter(exports);
+  exports.Set("releaseFreeMemory", Napi::Function::New(env, releaseFreeMemory, "releaseFreeMemory"));
   return exports;
 }
 
