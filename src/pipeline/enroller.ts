@@ -1,4 +1,4 @@
-import type { Embedding } from '../domain/embedding.js';
+import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { type ErrorCode, FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
 import { normaliseName } from '../domain/name.js';
@@ -48,6 +48,21 @@ export interface RefusedImport {
   readonly sample: string;
   readonly code: ErrorCode;
   readonly reason: string;
+}
+
+export interface CheckedImport {
+  readonly people: PersonExport[];
+  readonly refused: RefusedImport[];
+  /** What the gallery does not hold yet: people, and the space of each sample. */
+  readonly more: { readonly people: number; readonly spaces: readonly EmbeddingSpace[] };
+}
+
+interface CheckedPerson {
+  readonly embeddings: PersonExport['embeddings'][number][];
+  readonly refused: RefusedImport[];
+  /** The space of each sample that is not here yet. */
+  readonly added: readonly EmbeddingSpace[];
+  readonly isNew: boolean;
 }
 
 export interface EnrollerDeps {
@@ -121,13 +136,11 @@ export class Enroller {
   }
 
   /** What of an import may go in. People of whom nothing is left, although they had samples, are left out. */
-  checkImport(
-    people: readonly PersonExport[],
-    options: { force?: boolean } = {},
-  ): Promise<{ people: PersonExport[]; refused: RefusedImport[] }> {
+  checkImport(people: readonly PersonExport[], options: { force?: boolean } = {}): Promise<CheckedImport> {
     return this.#turns.take(async () => {
       const refused: RefusedImport[] = [];
       const left: PersonExport[] = [];
+      const more = { people: 0, spaces: [] as EmbeddingSpace[] };
       const there = await this.#deps.store.people();
       const known = {
         ids: new Set(there.map(({ id }) => id)),
@@ -138,17 +151,19 @@ export class Enroller {
         const checked = await this.#checkPerson(person, { known, seen, force: options.force ?? false });
         const { embeddings, refused: no } = checked;
         refused.push(...no);
-        if (embeddings.length > 0 || person.embeddings.length === 0)
-          left.push({ ...person, embeddings, samples: embeddings.length });
+        if (embeddings.length === 0 && person.embeddings.length > 0) continue;
+        left.push({ ...person, embeddings, samples: embeddings.length });
+        if (checked.isNew) more.people++;
+        more.spaces.push(...checked.added);
       }
-      return { people: left, refused };
+      return { people: left, refused, more };
     });
   }
 
   async #checkPerson(
     person: PersonExport,
     { known, seen, force }: { known: Known; seen: Seen[]; force: boolean },
-  ): Promise<{ embeddings: PersonExport['embeddings'][number][]; refused: RefusedImport[] }> {
+  ): Promise<CheckedPerson> {
     const { store, rules } = this.#deps;
     const { limits, duplicateFrom } = rules();
     const target = known.ids.has(person.id)
@@ -156,6 +171,7 @@ export class Enroller {
       : (known.names.get(normaliseName(person.name)) ?? null);
     const there = new Set(target === null ? [] : (await store.samples(target)).map(({ id }) => id));
     const embeddings = person.embeddings.filter(({ id }) => there.has(id));
+    const added: EmbeddingSpace[] = [];
     const refused: RefusedImport[] = [];
     for (const space of new Set(person.embeddings.map((one) => one.space))) {
       const fresh = person.embeddings.filter((one) => one.space === space && !there.has(one.id));
@@ -166,7 +182,10 @@ export class Enroller {
       });
       const taken = fresh.filter((_, index) => verdicts[index]?.accepted);
       const twin = force ? undefined : inTheSameFile(person, taken, { seen, duplicateFrom });
-      if (twin === undefined) embeddings.push(...taken);
+      if (twin === undefined) {
+        embeddings.push(...taken);
+        added.push(...taken.map((one) => one.space));
+      }
       for (const [index, { id }] of fresh.entries()) {
         const verdict = verdicts[index];
         const no = verdict?.accepted === false ? verdict : twin;
@@ -174,7 +193,7 @@ export class Enroller {
           refused.push({ person: person.name, sample: id, code: no.code, reason: no.reason });
       }
     }
-    return { embeddings, refused };
+    return { embeddings, refused, added, isNew: target === null };
   }
 
   async #candidates(looks: readonly Look[]): Promise<Candidate[]> {

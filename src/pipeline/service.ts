@@ -222,9 +222,9 @@ export class FacedService {
   }): Promise<{ people: number; samples: number; refused?: RefusedImport[] }> {
     const { store, judge } = this.#deps;
     const options = request.force === undefined ? {} : { force: request.force };
-    const { people, refused } = await this.#enroller.checkImport(request.people, options);
-    const samples = people.reduce((sum, person) => sum + person.embeddings.length, 0);
-    await judge.allow({ people: people.length, samples });
+    const { people, refused, more } = await this.#enroller.checkImport(request.people, options);
+    const samples = more.spaces.filter((space) => space === this.#deps.space).length;
+    await judge.allow({ people: more.people, samples });
     const added = await store.importPeople(people);
     const detail = { ...added, refused: refused.length };
     await store.audit({ kind: 'import', actor: request.actor, detail });

@@ -147,7 +147,7 @@ test('kept pictures: shown, embedded again for another recogniser, exported, for
 test('an import is held to the same rules as an enrolment, and says what it left out', async (t) => {
   const one = await facedIn(t);
   const two = await facedIn(t);
-  const { dir, ada } = await portraits(t);
+  const { dir, ada, bea } = await portraits(t);
   await ask(one, 'enroll', 'Ada', ada);
   await ask(two, 'enroll', 'Adelheid', ada);
   const file = join(dir, 'people.json');
@@ -165,7 +165,11 @@ test('an import is held to the same rules as an enrolment, and says what it left
   );
   const forced = await ask<Imported>(two, 'people', 'import', file, '--force');
   assert.deepEqual(forced, { people: 1, samples: 1 });
+  // A promise that holds for one sample and not for two: what is here already does not count a second time.
+  await writeFile(join(one.stateDir, 'faced.yaml'), 'recognition: {strangersPerThousand: 0.001}\n');
   assert.deepEqual(await ask<Imported>(one, 'people', 'import', file), { people: 0, samples: 0 });
+  const { code, answer } = await one.json('enroll', 'Bea', bea);
+  assert.deepEqual([code, (answer as { error: { code: string } }).error.code], [1, 'promise.unmeasured']);
 });
 
 /** A clip of so many seconds in which each picture is shown in turn, moving a little. */
