@@ -28,6 +28,7 @@ import { commandHandler } from './pipeline/commands.js';
 import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
 import { BEAT_PATIENCE_MS, Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
+import { Pause } from './pipeline/pause.js';
 import type { Vision } from './pipeline/ports.js';
 import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
@@ -136,6 +137,8 @@ async function build(
     onSnapshot: (camera, jpeg) => link.snapshot(camera, jpeg),
     onEnrollProgress: (id, { camera, pose, taken, wanted, advice, text }) =>
       link.enrollProgress({ v: 1, id, camera, pose, taken, wanted, advice, text }),
+    snapshots: config.mqtt.snapshots,
+    onPause: (paused) => pause.set(paused, 'mqtt'),
     onLock: async (command) => {
       if (doors === null) throw new FacedError('door.refused', 'this faced has no door');
       return doors.order(command);
@@ -232,7 +235,18 @@ async function build(
   });
   const watch = new HouseWatch({ stateDir: options.stateDir, log });
   feed.on('decided', (event) => watch.notices.decided(event));
+  const pause = new Pause({
+    store,
+    onChange: (paused) => {
+      recognition.allTracksEnded();
+      doors?.forget();
+      log.info({ paused }, 'recognition');
+      sayControls();
+    },
+  });
+  const sayControls = () => link.controlState({ v: 1, recognition: pause.paused ? 'paused' : 'on' });
   const health = new Health({
+    machine: () => watch.machine(),
     device: config.device,
     version: MANIFEST.version,
     outbox: () => store.outboxStats(),
@@ -244,11 +258,12 @@ async function build(
     visionIsThread: isolation === 'thread',
   });
   vision.on('livenessChanged', (change) => {
-    const report = livenessReport(change, config.device);
+    const report = pause.paused ? null : livenessReport(change, config.device);
     if (report !== null) link.liveness(report);
   });
   const finished = wire({
     vision,
+    pause,
     recognition,
     doors,
     health,
@@ -283,6 +298,7 @@ async function build(
     vision.start(signal),
   ]);
   sayGallery();
+  sayControls();
 
   const access = new Access(store);
   const control = await serveOnSocket(controlSocketPath(options.stateDir), {
@@ -392,6 +408,7 @@ async function build(
 
 interface Wiring {
   readonly vision: Vision;
+  readonly pause: Pause;
   readonly recognition: Recognition;
   readonly doors: HouseDoors | null;
   readonly health: Health;
@@ -400,7 +417,7 @@ interface Wiring {
 }
 
 /** The vision worker's words to those whom they concern. Resolves when the sources have ended and all is decided. */
-function wire({ vision, recognition, doors, health, onBeat, log }: Wiring): Promise<void> {
+function wire({ vision, pause, recognition, doors, health, onBeat, log }: Wiring): Promise<void> {
   const sayHealth = (): void => {
     recognition
       .retry()
@@ -409,9 +426,14 @@ function wire({ vision, recognition, doors, health, onBeat, log }: Wiring): Prom
         log.error({ error: String(error) }, 'the state of health could not be told'),
       );
   };
-  vision.on('sighted', (sighting) => recognition.sighted(sighting));
+  vision.on('sighted', (sighting) => {
+    // Nobody judges it, and a source that waits for that goes on.
+    if (pause.paused) vision.judged(1);
+    else recognition.sighted(sighting);
+  });
   vision.on('trackEnded', (track) => recognition.trackEnded(track));
   vision.on('livenessChanged', (change) => {
+    if (pause.paused) return;
     recognition.livenessChanged(change);
     doors?.livenessChanged(change);
   });

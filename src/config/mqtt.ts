@@ -40,6 +40,12 @@ export const mqtt = section('How the house is told.', {
     default: false,
     restart: true,
   }),
+  controls: yesOrNo({
+    description:
+      'Take commands on `control/set`: let recognition rest and go on, and publish a picture (with `snapshots`). Whoever may write that topic can keep faces from opening a door.',
+    default: false,
+    restart: true,
+  }),
   signKeyFile: pathOrNull({
     description: 'An Ed25519 private key (PEM) that signs every event (`sig`). null: events are not signed.',
     default: null,

@@ -106,6 +106,7 @@ export const CameraHealth = object({
   dropped: Type.Integer(),
   reopened: Type.Integer(),
   problem: orNull(Type.String()),
+  fps: orNull(Type.Number({ description: 'Frames a second that were looked at, over the last seconds.' })),
 });
 
 export const ErrorAnswer = object({

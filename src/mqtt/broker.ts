@@ -37,7 +37,7 @@ const PORTS_TO_TRY = 20;
 /** CONNACK return codes, MQTT 3.1.1, 3.2.2.3. */
 const UNAVAILABLE = 3;
 const NOT_AUTHORIZED = 5;
-const COMMAND_SUFFIXES = new Set([SUFFIXES.enrollSet, SUFFIXES.lockSet]);
+const COMMAND_SUFFIXES = new Set([SUFFIXES.enrollSet, SUFFIXES.lockSet, SUFFIXES.controlSet]);
 
 /** A small MQTT 3.1.1 broker for machines that have none. It keeps nothing on disk and no sessions of clients that are away. */
 export function createBroker(options: BrokerOptions, deps: { log: Logger }): EmbeddedBroker {

@@ -70,9 +70,12 @@ export const EXAMPLE_HEALTH: schemas.HealthReport = {
   uptimeS: 86_412,
   state: 'ok',
   problems: [],
-  cameras: [{ camera: 'porch', state: 'open', received: 864_120, dropped: 212, reopened: 1, problem: null }],
+  cameras: [
+    { camera: 'porch', state: 'open', received: 864_120, dropped: 212, reopened: 1, problem: null, fps: 10 },
+  ],
   outbox: { waiting: 0, limit: 10_000, dropped: 0 },
   rssBytes: 214_958_080,
+  machine: { temperatureC: 52.1, memoryLevel: 0 },
 };
 
 export const EXAMPLE_DOOR_EVENT: schemas.LockEvent = {
@@ -171,7 +174,7 @@ export const CATALOGUE: readonly TopicEntry[] = [
     from: 'faced',
     qos: 0,
     retained: false,
-    text: 'A picture: the bytes of a JPEG, no JSON. Off unless asked for. With MQTT 5 the user property `camera` names the camera.',
+    text: 'A picture: the bytes of a JPEG, no JSON. Only with `mqtt.snapshots`, and only when `control/set` asks for it. With MQTT 5 the user property `camera` names the camera.',
     schema: null,
     examples: [],
   },
@@ -226,6 +229,43 @@ export const CATALOGUE: readonly TopicEntry[] = [
         text: 'Turn your head a little to your left.',
       },
     ],
+  },
+  {
+    suffix: SUFFIXES.controlSet,
+    from: 'you',
+    qos: 1,
+    retained: false,
+    text: 'Command: publish a picture, or let recognition rest. Only taken with `mqtt.controls`.',
+    schema: schemas.ControlSetSchema,
+    examples: [
+      { ...COMMAND, action: 'pause' },
+      { ...COMMAND, action: 'snapshot', camera: 'porch' },
+    ],
+  },
+  {
+    suffix: SUFFIXES.controlResult,
+    from: 'faced',
+    qos: 1,
+    retained: false,
+    text: 'What became of a `control/set`, as for `enroll/result`.',
+    schema: schemas.ControlResultSchema,
+    examples: [
+      { id: COMMAND.id, ok: true },
+      {
+        id: COMMAND.id,
+        ok: false,
+        error: { code: 'source.open-failed', message: 'this camera gives no picture now' },
+      },
+    ],
+  },
+  {
+    suffix: SUFFIXES.controlState,
+    from: 'faced',
+    qos: 1,
+    retained: true,
+    text: 'Whether recognition rests. Only published with `mqtt.controls`.',
+    schema: schemas.ControlStateSchema,
+    examples: [{ v: 1, recognition: 'on' }],
   },
   {
     suffix: SUFFIXES.auditHead,

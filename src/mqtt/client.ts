@@ -20,6 +20,7 @@ import { type Outbox, OutboxPump } from './outbox-pump.js';
 import { ReplyQueue } from './reply-queue.js';
 import type {
   AttemptEvent,
+  ControlState,
   EnrollProgress,
   GalleryReport,
   HealthReport,
@@ -39,6 +40,8 @@ export interface MqttLinkOptions extends EndpointOptions {
   readonly attempts?: boolean;
   /** Publish pictures on `snapshot`; default false. */
   readonly snapshots?: boolean;
+  /** Take `control/set`; default false. */
+  readonly controls?: boolean;
   /** Take `enroll/set`; default true. */
   readonly enrolling?: boolean;
   /** A health report without news is published at most this often; default 30,000. */
@@ -113,6 +116,8 @@ export interface MqttLink {
   /** All doors as they are now; retained. */
   lockState(state: LockState): void;
   lockEvent(event: LockEvent): void;
+  /** Retained; only where controls are taken. */
+  controlState(state: ControlState): void;
   stats(): MqttLinkStats;
 }
 
@@ -152,10 +157,12 @@ class Link implements MqttLink {
     this.#log = log;
     this.#events = new TypedEvents((error) => log.error({ error: String(error) }, 'a listener failed'));
     this.#throttle = new HealthThrottle(options.healthEveryMs ?? 30_000, clock.monotonic);
-    const { lockSet, lockResult, enrollSet, enrollResult } = this.topics;
+    const { lockSet, lockResult, enrollSet, enrollResult, controlSet, controlResult } = this.topics;
+    const results = { lock: lockResult, enroll: enrollResult, control: controlResult };
     this.#commandTopics = new Map<string, CommandKind>([
       ...(options.enrolling === false ? [] : [[enrollSet, 'enroll'] as const]),
       ...(deps.door === undefined ? [] : [[lockSet, 'lock'] as const]),
+      ...(options.controls === true ? [[controlSet, 'control'] as const] : []),
     ]);
     this.#replies = new ReplyQueue(() => this.#connection.session, log);
     this.#gate = new CommandGate(limits, {
@@ -164,7 +171,7 @@ class Link implements MqttLink {
       ...(deps.door && { door: deps.door }),
       clock,
       log,
-      reply: (kind, result) => this.#replies.push(kind === 'lock' ? lockResult : enrollResult, result),
+      reply: (kind, result) => this.#replies.push(results[kind], result),
     });
     this.#homeAssistant =
       options.homeAssistant && new HomeAssistant(options.device, options.homeAssistant, { log, random });
@@ -261,6 +268,10 @@ class Link implements MqttLink {
 
   lockEvent(event: LockEvent): void {
     this.#replies.push(this.topics.lockEvent, event);
+  }
+
+  controlState(state: ControlState): void {
+    if (this.#options.controls === true) this.#retain(this.topics.controlState, JSON.stringify(state));
   }
 
   stats(): MqttLinkStats {

@@ -2,9 +2,16 @@ import { isUtf8 } from 'node:buffer';
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { Command, ShownSecret } from '../pipeline/ports.js';
 import { longestString } from './long-string.js';
-import { type EnrollSet, EnrollSetSchema, type LockSet, LockSetSchema } from './schemas.js';
+import {
+  type ControlSet,
+  ControlSetSchema,
+  type EnrollSet,
+  EnrollSetSchema,
+  type LockSet,
+  LockSetSchema,
+} from './schemas.js';
 
-export type CommandKind = 'enroll' | 'lock';
+export type CommandKind = 'enroll' | 'lock' | 'control';
 
 /** What is asked about a `lock/set` before it may do anything. `exp` is in seconds since 1970, as it came. */
 export interface LockOrder {
@@ -50,6 +57,7 @@ export class CommandForms {
   readonly #door: DoorPort | undefined;
   readonly #validEnroll: ValidateFunction<EnrollSet>;
   readonly #validLock: ValidateFunction<LockSet>;
+  readonly #validControl: ValidateFunction<ControlSet>;
 
   constructor(maxBytes: number, door: DoorPort | undefined) {
     const ajv = new Ajv({ strict: true });
@@ -57,6 +65,7 @@ export class CommandForms {
     this.#door = door;
     this.#validEnroll = ajv.compile<EnrollSet>(EnrollSetSchema);
     this.#validLock = ajv.compile<LockSet>(LockSetSchema);
+    this.#validControl = ajv.compile<ControlSet>(ControlSetSchema);
   }
 
   read(kind: CommandKind, payload: Uint8Array, retained: boolean): WellFormed | Malformed {
@@ -74,6 +83,7 @@ export class CommandForms {
     const image = bytes.subarray(long.start, long.end);
     if (image.length > 0 && !isTheImage(parsed))
       return { reason: 'invalid', id: null, message: 'a field is too long' };
+    if (kind === 'control') return this.#control(parsed, id);
     return kind === 'lock' ? this.#lock(parsed, id) : this.#enroll(parsed, id, image);
   }
 
@@ -92,6 +102,22 @@ export class CommandForms {
         const decoded = decodeBase64(image.length > 0 ? image : Buffer.from(text, 'latin1'));
         return decoded === undefined ? 'image is not base64' : { ...head, image: decoded };
       },
+    };
+  }
+
+  #control(parsed: object, id: string | null): WellFormed | Malformed {
+    const valid = this.#validControl;
+    if (!valid(parsed)) return { reason: 'invalid', id, message: complaintOf(valid) };
+    const { id: own, exp, action, camera } = parsed;
+    if ((action === 'snapshot') !== (camera !== undefined))
+      return { reason: 'invalid', id, message: 'camera belongs to the action snapshot, and to no other' };
+    return {
+      id: own,
+      expMs: exp * 1000,
+      command: () =>
+        camera === undefined
+          ? { kind: 'pause', id: own, paused: action === 'pause' }
+          : { kind: 'snapshot', id: own, camera },
     };
   }
 

@@ -78,7 +78,7 @@ export class CommandGate {
   /** Kind and id to the moment (ms since 1970) from which `exp` alone refuses it: spares the store a question. */
   readonly #seen = new Map<string, number>();
   readonly #running = new Set<Promise<void>>();
-  readonly #active: Record<CommandKind, number> = { enroll: 0, lock: 0 };
+  readonly #active: Record<CommandKind, number> = { enroll: 0, lock: 0, control: 0 };
   readonly #refused = new Map<Refusal, number>();
   readonly #warnedAt = new Map<Refusal, number>();
   #accepted = 0;

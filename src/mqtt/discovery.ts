@@ -15,6 +15,8 @@ export interface DiscoveryAbout {
   readonly cameras: readonly string[];
   /** Whether pictures are published on `snapshot`. */
   readonly snapshots: boolean;
+  /** Whether `control/set` is taken. */
+  readonly controls: boolean;
   readonly doors: readonly DiscoveryDoor[];
   /** So long after an event a face counts as present, in seconds. */
   readonly presentS: number;
@@ -45,7 +47,7 @@ export function discoveryId(device: string): string {
 export function discoveryPayload(about: DiscoveryAbout): DiscoveryPayload {
   const { device, version } = about;
   const id = discoveryId(device);
-  const entities = { ...people(about), ...health(about), ...doors(about) };
+  const entities = { ...people(about), ...health(about), ...controls(about), ...doors(about) };
   return {
     device: { identifiers: [id], name: `faced ${device}`, manufacturer: 'faced', sw_version: version },
     origin: { name: 'faced', sw_version: version },
@@ -124,7 +126,52 @@ function people({ device, cameras, snapshots, presentS }: DiscoveryAbout): Recor
   };
 }
 
-function health({ device }: DiscoveryAbout): Record<string, Component> {
+/** A fresh id and a short life for each press: a bare, late or repeated command does nothing. */
+function command(rest: string): string {
+  return (
+    '{% set now_s = now().timestamp() %}' +
+    '{"id":"ha-{{ (now_s * 1000) | int }}-{{ range(100000) | random }}-{{ range(100000) | random }}",' +
+    `"exp":{{ (now_s | int) + ${COMMAND_LIFE_S} }},${rest}}`
+  );
+}
+
+function controls({ device, cameras, snapshots, controls: on }: DiscoveryAbout): Record<string, Component> {
+  if (!on) return {};
+  const { controlSet, controlState } = topicsOf(device);
+  const shots = (snapshots ? cameras : []).map((camera): [string, Component] => [
+    `take_${camera}`,
+    {
+      platform: 'button',
+      name: `Picture from ${camera}`,
+      icon: 'mdi:camera',
+      command_topic: controlSet,
+      command_template: command(`"action":"snapshot","camera":${JSON.stringify(camera)}`),
+      qos: 1,
+      retain: false,
+    },
+  ]);
+  return {
+    recognising: {
+      platform: 'switch',
+      name: 'Recognition',
+      icon: 'mdi:face-recognition',
+      state_topic: controlState,
+      value_template: '{{ value_json.recognition }}',
+      state_on: 'on',
+      state_off: 'paused',
+      command_topic: controlSet,
+      payload_on: 'resume',
+      payload_off: 'pause',
+      command_template: command('"action":"{{ value }}"'),
+      qos: 1,
+      retain: false,
+      optimistic: false,
+    },
+    ...Object.fromEntries(shots),
+  };
+}
+
+function health({ device, cameras }: DiscoveryAbout): Record<string, Component> {
   const topics = topicsOf(device);
   const figure = (name: string, topic: string, value: string, more: object = {}): Component => ({
     platform: 'sensor',
@@ -151,6 +198,31 @@ function health({ device }: DiscoveryAbout): Record<string, Component> {
       device_class: 'data_size',
       unit_of_measurement: 'MiB',
     }),
+    memory_level: {
+      platform: 'sensor',
+      name: 'Memory level',
+      entity_category: 'diagnostic',
+      device_class: 'enum',
+      options: ['enough', 'low', 'critical'],
+      state_topic: topics.health,
+      value_template:
+        "{% set level = value_json.machine.memoryLevel %}{{ 'None' if level is none else ['enough', 'low', 'critical'][level] }}",
+    },
+    temperature: figure('Temperature', topics.health, 'value_json.machine.temperatureC', {
+      device_class: 'temperature',
+      unit_of_measurement: '°C',
+    }),
+    ...Object.fromEntries(
+      cameras.map((camera) => [
+        `fps_${camera}`,
+        figure(
+          `Frame rate of ${camera}`,
+          topics.health,
+          `value_json.cameras | selectattr('camera', 'eq', ${JSON.stringify(camera)}) | map(attribute='fps') | first | default(none)`,
+          { unit_of_measurement: 'fps' },
+        ),
+      ]),
+    ),
     uptime: figure('Uptime', topics.health, 'value_json.uptimeS', {
       device_class: 'duration',
       unit_of_measurement: 's',
@@ -214,10 +286,7 @@ function lock(device: string, id: string): Component {
     command_topic: topics.lockSet,
     payload_lock: 'lock',
     payload_unlock: 'unlock',
-    command_template:
-      '{% set now_s = now().timestamp() %}' +
-      '{"id":"ha-{{ (now_s * 1000) | int }}-{{ range(100000) | random }}-{{ range(100000) | random }}",' +
-      `"exp":{{ (now_s | int) + ${COMMAND_LIFE_S} }},"action":"{{ value }}","door":${JSON.stringify(id)}}`,
+    command_template: command(`"action":"{{ value }}","door":${JSON.stringify(id)}`),
     qos: 1,
     retain: false,
     optimistic: false,

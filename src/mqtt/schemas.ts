@@ -153,6 +153,10 @@ export const HealthSchema = Type.Object({
       dropped: Count('Frames that a newer one replaced before anybody looked.'),
       reopened: Count('How often the source had to be opened again.'),
       problem: nullable(Type.String(), 'Why the source is not open; null when it is.'),
+      fps: nullable(
+        Type.Number({ minimum: 0 }),
+        'Frames a second that were looked at, over the last seconds; null when that is not known yet.',
+      ),
     }),
   ),
   backend: Type.Optional(
@@ -170,6 +174,13 @@ export const HealthSchema = Type.Object({
     dropped: Count('Events dropped since the database was made, because the outbox was full.'),
   }),
   rssBytes: Count('Resident memory of all processes of the daemon.'),
+  machine: Type.Object({
+    temperatureC: nullable(Type.Number(), 'Of the processor; null when the kernel does not say.'),
+    memoryLevel: nullable(
+      Type.Integer({ minimum: 0, maximum: 2 }),
+      'Free memory of the machine: 0 enough, 1 low, 2 critical; null when the kernel does not say.',
+    ),
+  }),
 });
 
 export const GallerySchema = Type.Object({
@@ -306,6 +317,39 @@ export const EnrollProgressSchema = Type.Object({
   text: Type.String(describe('The same as a sentence for the person.')),
 });
 
+export const ControlSetSchema = Type.Object(
+  {
+    ...commandHead,
+    action: OneOf(
+      ['snapshot', 'pause', 'resume'],
+      describe(
+        '`snapshot`: publish a picture, where `mqtt.snapshots` allows it; `pause`: the cameras recognise nobody until `resume` or the next start.',
+      ),
+    ),
+    camera: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'With `snapshot`: which camera.' }),
+    ),
+  },
+  closed,
+);
+
+export const ControlResultSchema = Type.Union([
+  Type.Object({
+    id: Type.String(describe('Id of the command.')),
+    ok: Type.Literal(true, describe('The command was carried out.')),
+  }),
+  Type.Object({
+    id: Type.String(describe('Id of the command.')),
+    ok: Type.Literal(false, describe('The command was refused, or failed.')),
+    error: CommandErrorSchema,
+  }),
+]);
+
+export const ControlStateSchema = Type.Object({
+  v: Version,
+  recognition: OneOf(['on', 'paused'], describe('Whether the cameras recognise people.')),
+});
+
 export const AuditHeadSchema = Type.Object({
   v: Version,
   seq: Type.Integer({ minimum: 1, description: 'Number of the newest row of the audit.' }),
@@ -390,6 +434,8 @@ export type GalleryReport = Static<typeof GallerySchema>;
 export type EnrollSet = Static<typeof EnrollSetSchema>;
 export type EnrollProgress = Static<typeof EnrollProgressSchema>;
 export type EnrollResult = Static<typeof EnrollResultSchema>;
+export type ControlSet = Static<typeof ControlSetSchema>;
+export type ControlState = Static<typeof ControlStateSchema>;
 export type LockSet = Static<typeof LockSetSchema>;
 export type LockState = Static<typeof LockStateSchema>;
 export type LockEvent = Frozen<Static<typeof LockEventSchema>>;

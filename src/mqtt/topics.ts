@@ -17,6 +17,9 @@ export interface Topics {
   readonly lockEvent: string;
   readonly enrollProgress: string;
   readonly auditHead: string;
+  readonly controlSet: string;
+  readonly controlResult: string;
+  readonly controlState: string;
 }
 
 /** The part after `faced/<device>/`. */
@@ -36,6 +39,9 @@ export const SUFFIXES: { readonly [Name in keyof Topics]: string } = {
   lockEvent: 'lock/event',
   enrollProgress: 'enroll/progress',
   auditHead: 'audit/head',
+  controlSet: 'control/set',
+  controlResult: 'control/result',
+  controlState: 'control/state',
 };
 
 /** The first level of every topic of every device. */

@@ -12,6 +12,10 @@ export interface CommandParts {
   readonly vision: Pick<Vision, 'snapshot'>;
   /** Where a picture that was asked for goes. */
   readonly onSnapshot: (camera: string, jpeg: Uint8Array) => void;
+  /** Lets recognition rest, or go on. */
+  readonly onPause?: (paused: boolean) => Promise<void>;
+  /** Whether pictures may leave the machine. */
+  readonly snapshots?: boolean;
   /** Asks the door; what it refuses is told to the sender with its reason. */
   readonly onLock?: (command: LockCommand) => Promise<LockAnswer>;
 }
@@ -26,7 +30,15 @@ export interface LockAnswer {
 /** Carries out what came over MQTT and passed the gate. */
 export function commandHandler(parts: CommandParts): CommandHandler {
   return async (command) => {
+    if (command.kind === 'pause') {
+      await parts.onPause?.(command.paused);
+      return {};
+    }
     if (command.kind === 'snapshot') {
+      if (parts.snapshots !== true)
+        throw new FacedError('mqtt.refused', 'pictures do not leave this machine', {
+          fix: 'set mqtt.snapshots',
+        });
       parts.onSnapshot(command.camera, await picture(parts, command.camera));
       return {};
     }

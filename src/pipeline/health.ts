@@ -15,6 +15,8 @@ export interface HealthSources {
   readonly recognition: () => Pick<RecognitionStats, 'unrecorded' | 'lost' | 'searchProblem'>;
   /** Why nothing can be decided: a promise that no measurement supports; null when it can. */
   readonly promiseProblem: () => FacedError | null;
+  /** Temperature and memory of the whole machine. */
+  readonly machine?: () => Promise<MachineReport>;
   /** Of parts that not every house has (doors). */
   readonly others?: () => readonly Problem[];
   /** Bytes of the processes that are not the vision worker's. */
@@ -28,11 +30,23 @@ interface Problem {
   readonly message: string;
 }
 
+/** null: the kernel does not say. */
+export interface MachineReport {
+  readonly temperatureC: number | null;
+  /** 0: enough, 1: low, 2: critical. */
+  readonly memoryLevel: number | null;
+}
+
+/** A frame rate is taken over at least so long. */
+const RATE_OVER_MS = 5_000;
+const UNKNOWN_MACHINE: MachineReport = { temperatureC: null, memoryLevel: null };
+
 /** How the daemon is, from what its parts say of themselves. */
 export class Health {
   readonly #sources: HealthSources;
   readonly #startedAt = systemClock.monotonic();
   readonly #cameras = new Map<string, CameraStats>();
+  readonly #rates = new Map<string, { at: number; processed: number; fps: number | null }>();
   #backend: BackendState | null = null;
   #beatAt = systemClock.monotonic();
   #visionRssBytes = 0;
@@ -53,7 +67,10 @@ export class Health {
     this.#visionRssBytes = rssBytes;
     this.#stages = stages;
     this.#visionProblem = null;
-    for (const camera of cameras) this.camera(camera);
+    for (const camera of cameras) {
+      this.camera(camera);
+      this.#rate(camera);
+    }
   }
 
   camera(stats: CameraStats): void {
@@ -74,11 +91,27 @@ export class Health {
     return this.#stages;
   }
 
+  #rate({ camera, processed }: CameraStats): void {
+    const now = systemClock.monotonic();
+    const last = this.#rates.get(camera);
+    // A vision worker that was started again counts from nothing.
+    if (last === undefined || processed < last.processed) {
+      this.#rates.set(camera, { at: now, processed, fps: null });
+      return;
+    }
+    const ms = now - last.at;
+    if (ms < RATE_OVER_MS) return;
+    const fps = Math.round(((processed - last.processed) * 10_000) / ms) / 10;
+    this.#rates.set(camera, { at: now, processed, fps });
+  }
+
   /** The payload of the `health` topic. */
   async report() {
-    const { device, version, outbox, ownRssBytes, visionIsThread } = this.#sources;
+    const { device, version, outbox, machine, ownRssBytes, visionIsThread } = this.#sources;
     const waiting = await outbox().catch((error: unknown) => FacedError.from(error));
     const problems = this.#problems(waiting);
+    // Whoever looks at the machine says by itself when it cannot.
+    const { temperatureC, memoryLevel } = (await machine?.().catch(() => null)) ?? UNKNOWN_MACHINE;
     return {
       v: 1 as const,
       time: new Date().toISOString(),
@@ -94,12 +127,14 @@ export class Health {
         dropped,
         reopened,
         problem,
+        fps: this.#rates.get(camera)?.fps ?? null,
       })),
       ...(this.#backend === null
         ? {}
         : { backend: { using: this.#backend.using, precision: this.#backend.precision } }),
       outbox: waiting instanceof FacedError ? { waiting: 0, limit: 0, dropped: 0 } : waiting,
       rssBytes: ownRssBytes() + (visionIsThread ? 0 : this.#visionRssBytes),
+      machine: { temperatureC, memoryLevel },
     };
   }
 

@@ -588,6 +588,7 @@ export type Command =
       readonly camera: string | null;
     }
   | { readonly kind: 'snapshot'; readonly id: string; readonly camera: string }
+  | { readonly kind: 'pause'; readonly id: string; readonly paused: boolean }
   | {
       readonly kind: 'lock';
       readonly id: string;

@@ -30,6 +30,9 @@ test('topics are the fixed ones', () => {
     enrollProgress: 'faced/front-door/enroll/progress',
     auditHead: 'faced/front-door/audit/head',
     liveness: 'faced/front-door/liveness',
+    controlSet: 'faced/front-door/control/set',
+    controlResult: 'faced/front-door/control/result',
+    controlState: 'faced/front-door/control/state',
   });
 });
 

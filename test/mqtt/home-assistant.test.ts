@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { CATALOGUE } from '../../src/mqtt/catalogue.js';
 import { type DiscoveryAbout, discoveryId, discoveryPayload } from '../../src/mqtt/discovery.js';
 import type { HomeAssistantOptions } from '../../src/mqtt/home-assistant.js';
-import { LockSetSchema } from '../../src/mqtt/schemas.js';
+import { ControlSetSchema, LockSetSchema } from '../../src/mqtt/schemas.js';
 import { BROKERS, listen, startBroker, startMosquitto, withoutMosquitto } from '../helpers/broker.js';
 import { makeLink, startLink } from '../helpers/broker-link.js';
 import { ROOT } from '../helpers/data.js';
@@ -18,6 +18,7 @@ const ABOUT: DiscoveryAbout = {
   version: '0.1.0',
   cameras: ['porch', 'back-yard'],
   snapshots: true,
+  controls: true,
   doors: [
     { id: 'front', commands: true },
     { id: 'side', commands: false },
@@ -28,7 +29,10 @@ const { device: _device, ...about } = ABOUT;
 const OPTIONS: HomeAssistantOptions = { ...about, enabled: true };
 const TOPIC = 'homeassistant/device/faced_door/config';
 
-/** What Home Assistant takes for each platform, by its own words; the first list is needed. It drops other keys silently. */
+/**
+ * What Home Assistant takes for each platform, by its own words; the first list is needed. It drops other keys silently.
+ * Short forms of keys (`stat_t`) are for devices with little memory and would be expanded; none is used.
+ */
 const COMMON = [
   'platform',
   'name',
@@ -60,6 +64,25 @@ const PLATFORMS: Readonly<Record<string, { needed: readonly string[]; allowed: r
   binary_sensor: {
     needed: ['state_topic'],
     allowed: ['value_template', 'device_class', 'off_delay', 'expire_after', 'payload_on', 'payload_off'],
+  },
+  button: {
+    needed: ['command_topic'],
+    allowed: ['command_template', 'payload_press', 'device_class', 'retain'],
+  },
+  switch: {
+    needed: ['command_topic'],
+    allowed: [
+      'state_topic',
+      'value_template',
+      'command_template',
+      'payload_on',
+      'payload_off',
+      'state_on',
+      'state_off',
+      'device_class',
+      'optimistic',
+      'retain',
+    ],
   },
   image: { needed: ['image_topic'], allowed: ['content_type', 'image_encoding'] },
   lock: {
@@ -97,16 +120,55 @@ test('the announcement has only keys that Home Assistant takes, and those that i
     // `options` belongs to the class enum, and excludes a unit and a state class.
     if ('options' in component) assert.equal(component.device_class, 'enum');
     if ('options' in component) assert.ok(!keys.includes('state_class'));
+    if ('options' in component) assert.ok(!keys.includes('unit_of_measurement'));
+    // A command that the broker kept would come again at each start of ours.
+    if ('command_topic' in component) assert.equal(component.retain, false);
+    checkValues(name, component);
     ids.add(component.unique_id);
   }
   assert.equal(ids.size, Object.keys(payload.components).length);
 });
 
+/** Values that Home Assistant has lists of; it refuses the whole entity for any other. */
+const CLASSES: Readonly<Record<string, Readonly<Record<string, readonly string[] | null>>>> = {
+  // By device class: units that go with it; null: any, or none.
+  sensor: {
+    data_size: ['B', 'kB', 'MB', 'KiB', 'MiB'],
+    duration: ['s', 'min', 'h', 'd'],
+    temperature: ['°C', '°F', 'K'],
+    enum: null,
+  },
+  binary_sensor: { occupancy: null, problem: null, door: null },
+};
+
+function checkValues(name: string, component: Readonly<Record<string, unknown>>): void {
+  const { platform, device_class: kind, unit_of_measurement: unit } = component;
+  if (kind !== undefined) {
+    const classes = CLASSES[String(platform)] ?? {};
+    assert.ok(String(kind) in classes, `${name}: ${kind}`);
+    const units = classes[String(kind)];
+    if (units) assert.ok(units.includes(String(unit)), `${name}: ${unit}`);
+  }
+  if ('entity_category' in component)
+    assert.ok(['config', 'diagnostic'].includes(String(component.entity_category)), name);
+  // Read-only platforms are never for configuring.
+  if (platform === 'sensor' || platform === 'binary_sensor')
+    assert.notEqual(component.entity_category, 'config', name);
+  if ('state_class' in component)
+    assert.ok(['measurement', 'total', 'total_increasing'].includes(String(component.state_class)), name);
+  if ('qos' in component) assert.ok([0, 1, 2].includes(Number(component.qos)), name);
+  if ('off_delay' in component) assert.ok(Number.isInteger(component.off_delay), name);
+  for (const [key, topic] of Object.entries(component).filter(([one]) => one.endsWith('_topic')))
+    assert.match(String(topic), /^[^+#\0]+$/, `${name}.${key}`);
+}
+
 test('without snapshots and doors their entities are not announced; a signed door is shown, not commanded', () => {
-  const { components } = discoveryPayload({ ...ABOUT, snapshots: false, doors: [] });
+  const { components } = discoveryPayload({ ...ABOUT, snapshots: false, controls: false, doors: [] });
   const platforms = new Set(Object.values(components).map(({ platform }) => platform));
   assert.deepEqual([...platforms].sort(), ['binary_sensor', 'event', 'sensor']);
   assert.equal(discoveryPayload(ABOUT).components.lock_side?.platform, 'sensor');
+  const noPictures = discoveryPayload({ ...ABOUT, snapshots: false }).components;
+  assert.ok(noPictures.recognising !== undefined && noPictures.take_porch === undefined);
 });
 
 test('the announcement names nobody and speaks of topics that the catalogue has, retained where a state is kept', () => {
@@ -174,6 +236,12 @@ test('every template makes of the published examples what Home Assistant expects
     ['outbox', '0', example('health')],
     ['memory', '205.0', example('health')],
     ['uptime', '86412', example('health')],
+    ['memory_level', 'enough', example('health')],
+    ['memory_level', 'None', { ...example('health'), machine: { temperatureC: null, memoryLevel: null } }],
+    ['temperature', '52.1', example('health')],
+    ['fps_porch', '10', example('health')],
+    ['fps_back-yard', 'None', example('health')],
+    ['recognising', 'on', example('control/state')],
     ['people', '5', example('gallery')],
     ['samples', '23', example('gallery')],
     ['lock_front', 'unlocked', lockState],
@@ -203,6 +271,30 @@ test('every template makes of the published examples what Home Assistant expects
   });
   assert.equal((JSON.parse(out[1] ?? '') as { person: null }).person, null);
   assert.equal((JSON.parse(out.at(-1) ?? '') as { event_type: string }).event_type, 'granted');
+});
+
+test('each press of a button or switch makes a new command that fits the schema', {
+  skip: withoutJinja,
+}, () => {
+  const { recognising, take_porch: shot } = discoveryPayload(ABOUT).components;
+  const made = render([
+    { template: recognising?.command_template, variables: { value: recognising?.payload_off } },
+    { template: recognising?.command_template, variables: { value: recognising?.payload_on } },
+    { template: shot?.command_template, variables: { value: 'PRESS' } },
+    { template: shot?.command_template, variables: { value: 'PRESS' } },
+  ]).map((text) => JSON.parse(text) as { id: string; exp: number; action: string; camera?: string });
+  const valid = new Ajv({ strict: true }).compile(ControlSetSchema);
+  for (const one of made) assert.ok(valid(one), JSON.stringify(one));
+  assert.deepEqual(
+    made.map(({ action, camera }) => [action, camera]),
+    [
+      ['pause', undefined],
+      ['resume', undefined],
+      ['snapshot', 'porch'],
+      ['snapshot', 'porch'],
+    ],
+  );
+  assert.equal(new Set(made.map(({ id }) => id)).size, 4);
 });
 
 test('each press of the lock makes a new command that fits the schema and the time', {
@@ -268,6 +360,26 @@ test('what is no longer there is taken away by name; switched off, everything is
   await startLink(quiet);
   await quiet.link.stop();
   assert.equal(ha.received.length, before, 'nothing is said when nothing is there');
+});
+
+test('docs/home-assistant.md: every entity is in its table', () => {
+  const page = readFileSync(join(ROOT, 'docs', 'home-assistant.md'), 'utf8');
+  const table = page.split('\n').filter((line) => line.startsWith('| `'));
+  const named = table.flatMap((line) => {
+    const [, entities = ''] = line.split('|');
+    return [...entities.matchAll(/`[a-z_]*(?:\.faced_front_door_|…|_)?([a-z_]+?)(?:_<(?:camera|door)>)?`/g)];
+  });
+  const words = new Set(named.map(([, word = '']) => word));
+  const about = {
+    ...ABOUT,
+    device: 'front-door',
+    cameras: ['porch'],
+    doors: [{ id: 'front', commands: true }],
+  };
+  for (const name of Object.keys(discoveryPayload(about).components)) {
+    const word = name.replace(/_(porch|front)$/, '');
+    assert.ok(words.has(word) || table.some((line) => line.includes(`${word}_<`)), `${name} is missing`);
+  }
 });
 
 test('docs/home-assistant.md: the automations use entities, topics and fields that there are', () => {
