@@ -38,7 +38,7 @@ import { Strangers } from './pipeline/strangers.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
-import { backupsOf, type ConfigChange, HouseWatch, openHttp, settingsOf } from './web.js';
+import { backupsOf, type ConfigChange, HouseWatch, openHttp, recogniserLook, settingsOf } from './web.js';
 
 export interface DaemonOptions extends Place {
   /** Null: there is none, and the defaults hold. */
@@ -354,6 +354,7 @@ async function build(
       looks: { on: (listener) => feed.on('looked', listener) },
       notices: watch.notices,
       machine: () => watch.machine(),
+      recogniser: () => recogniserLook(card, keeper),
       gallery: () => keeper.counts(),
       mqtt: () => ({ connected: link.stats().connected }),
       waiting: () => {

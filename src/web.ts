@@ -4,12 +4,14 @@ import { ulid } from 'ulid';
 import { type Config, editConfig, isFileOnly, SCHEMA, shownConfig } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import { restoreBackup } from './gallery/backup-file.js';
-import type { HttpParts, MachineLook } from './http/parts.js';
+import type { HttpParts, MachineLook, RecogniserLook } from './http/parts.js';
 import type { HttpServer } from './http/server.js';
+import type { ModelCard } from './inference/card.js';
 import type { Logger } from './lib/log.js';
 import type { Access } from './pipeline/access.js';
 import { Notices } from './pipeline/notices.js';
 import type { Store } from './pipeline/ports.js';
+import type { PromiseKeeper } from './pipeline/promise.js';
 import { type MachineProblem, machineProblems, machineState } from './system/machine.js';
 
 interface Problem {
@@ -70,6 +72,27 @@ export class HouseWatch {
     const level = share === null ? null : share < CRITICAL_MEMORY ? 2 : share < LOW_MEMORY ? 1 : 0;
     return { ...state, memoryLevel: level };
   }
+}
+
+/** What the page draws a decision's reasons from. */
+export function recogniserLook(
+  { id, curve }: Pick<ModelCard, 'id' | 'curve'>,
+  keeper: Pick<PromiseKeeper, 'policy' | 'problem'>,
+): RecogniserLook {
+  const policy = keeper.problem() === null ? keeper.policy() : null;
+  return {
+    model: id,
+    threshold: policy?.threshold ?? null,
+    margin: policy?.margin ?? null,
+    livenessMinimum: policy?.livenessMinimum ?? null,
+    curve:
+      curve === undefined
+        ? null
+        : {
+            impostorPairs: curve.impostorPairs,
+            points: curve.points.map(({ fmr, threshold, tmr }) => ({ fmr, threshold, tmr })),
+          },
+  };
 }
 
 export interface WebPlace {

@@ -15,8 +15,9 @@ export interface LiveParts {
 const FPS = 10;
 const LEASE_MS = 6000;
 const RENEW_MS = 2000;
-/** Tracks whose last look is remembered. */
-const MOST_LOOKS = 64;
+/** Tracks whose looks are remembered, and the looks of one. */
+const MOST_TRACKS = 256;
+const MOST_LOOKS = 16;
 
 /**
  * The cameras' pictures for people who watch. A camera encodes while somebody watches, once for all; a picture that a
@@ -25,7 +26,7 @@ const MOST_LOOKS = 64;
 export class LiveHub {
   readonly #parts: LiveParts;
   readonly #watchers = new Map<string, Set<(view: Viewed) => void>>();
-  readonly #looks = new Map<string, Looked>();
+  readonly #looks = new Map<string, readonly Looked[]>();
   readonly #unsubscribe: (() => void)[];
   #timer: NodeJS.Timeout | undefined;
 
@@ -57,7 +58,12 @@ export class LiveHub {
 
   /** What was last found out about a track; null when nothing was yet. */
   lookAt(track: string): Looked | null {
-    return this.#looks.get(track) ?? null;
+    return this.#looks.get(track)?.at(-1) ?? null;
+  }
+
+  /** The last looks at a track, oldest first; none when it is long ago. */
+  looksAt(track: string): readonly Looked[] {
+    return this.#looks.get(track) ?? [];
   }
 
   stop(): void {
@@ -74,10 +80,11 @@ export class LiveHub {
   }
 
   #looked(look: Looked): void {
+    const before = this.#looks.get(look.track) ?? [];
     this.#looks.delete(look.track);
-    this.#looks.set(look.track, look);
+    this.#looks.set(look.track, [...before, look].slice(-MOST_LOOKS));
     const [oldest] = this.#looks.keys();
-    if (this.#looks.size > MOST_LOOKS && oldest !== undefined) this.#looks.delete(oldest);
+    if (this.#looks.size > MOST_TRACKS && oldest !== undefined) this.#looks.delete(oldest);
     const { track, decision, person, similarity } = look;
     if (decision === 'poor') return;
     const tone = decision === 'known' || decision === 'spoof' ? decision : 'unknown';

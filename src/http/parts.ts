@@ -6,6 +6,7 @@ import type { Health } from '../pipeline/health.js';
 import type { Notices } from '../pipeline/notices.js';
 import type { Store, Vision } from '../pipeline/ports.js';
 import type { FacedService, Judge } from '../pipeline/service.js';
+import type { FalseMatchCurve } from '../pipeline/threshold.js';
 
 /** What the HTTP interface needs of the rooms around it. */
 export interface HttpParts {
@@ -20,6 +21,7 @@ export interface HttpParts {
   readonly looks: { on(listener: (look: Looked) => void): () => void };
   readonly notices: Notices;
   readonly machine: () => Promise<MachineLook>;
+  readonly recogniser: () => RecogniserLook;
   readonly gallery: () => { readonly people: number; readonly samples: number };
   readonly mqtt: () => { readonly connected: boolean };
   readonly waiting: () => { readonly looks: number; readonly unrecorded: number };
@@ -45,6 +47,20 @@ export interface HttpParts {
   };
   readonly doors: DoorsPart;
   readonly log: Logger;
+}
+
+/** The recogniser and what it is held to. */
+export interface RecogniserLook {
+  /** Id of its card. */
+  readonly model: string;
+  /** What the similarity has to reach now; null when the promise cannot be kept. */
+  readonly threshold: number | null;
+  /** What the nearest person has to be ahead of the next one. */
+  readonly margin: number | null;
+  /** Null where the liveness model is not asked. */
+  readonly livenessMinimum: number | null;
+  /** Null without a measurement. */
+  readonly curve: FalseMatchCurve | null;
 }
 
 /** One line of `faced doctor`. */

@@ -70,6 +70,13 @@ export async function openServer(
         ...{ temperatureC: 41, diskFree: 10 ** 9, diskTotal: 10 ** 10 },
         ...{ memoryFree: 10 ** 9, memoryTotal: 4 * 10 ** 9, memoryLevel: 0 },
       }),
+      recogniser: () => ({
+        model: 'none',
+        threshold: null,
+        margin: null,
+        livenessMinimum: null,
+        curve: null,
+      }),
       gallery: () => ({ people: 0, samples: 0 }),
       mqtt: () => ({ connected: true }),
       waiting: () => ({ looks: 0, unrecorded: 0 }),

@@ -4,7 +4,9 @@ import { Type } from '@sinclair/typebox';
 import { ROOT } from '../../lib/program.js';
 import type { Context } from '../context.js';
 import { openApi } from '../openapi.js';
-import { type Route, route } from '../route.js';
+import { Page } from '../page.js';
+import { type Asked, type Route, route } from '../route.js';
+import { object } from '../schemas.js';
 
 /** Pages that need no build: each is a file, so that no path leads anywhere else. */
 const STATIC = join(ROOT, 'src/http/static');
@@ -16,7 +18,38 @@ const FILES = [
 
 export function documentRoutes(routes: readonly Route[], { options }: Context): Route[] {
   let document: object | undefined;
+  const page = new Page();
+  const send = async (
+    name: string,
+    { request, reply }: Asked<unknown, unknown, unknown>,
+    caching: string,
+  ) => {
+    const { type, content, gzipped } = await page.file(name);
+    reply.type(type).header('cache-control', caching).header('vary', 'accept-encoding');
+    if (!/\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))) return content;
+    reply.header('content-encoding', 'gzip');
+    return gzipped;
+  };
   return [
+    route({
+      method: 'GET',
+      path: '/',
+      tag: 'documents',
+      summary: 'The page',
+      who: 'anyone',
+      answer: 'text/html',
+      handle: (asked) => send('index.html', asked, 'no-cache'),
+    }),
+    route({
+      method: 'GET',
+      path: '/assets/{file}',
+      tag: 'documents',
+      summary: 'What the page is made of: names that change with the content',
+      who: 'anyone',
+      params: object({ file: Type.String({ pattern: '^[0-9A-Za-z_.-]{1,80}$' }) }),
+      answer: 'text/javascript',
+      handle: (asked) => send(`assets/${asked.params.file}`, asked, 'public, max-age=31536000, immutable'),
+    }),
     route({
       method: 'GET',
       path: '/openapi.json',

@@ -1,6 +1,8 @@
 import { Type } from '@sinclair/typebox';
+import { FacedError } from '../../domain/errors.js';
 import type { RecognitionEvent } from '../../domain/event.js';
 import type { Context } from '../context.js';
+import type { LiveHub } from '../live.js';
 import { type Route, route } from '../route.js';
 import { Box, DecisionKind, Id, object, orNull, PersonRef, Quality, Time } from '../schemas.js';
 import { openStream } from '../sse.js';
@@ -61,7 +63,7 @@ const MOST_PAGES = 8;
 const EXPORT_LIMIT = 100_000;
 
 /** Who came. */
-export function eventRoutes(context: Context): Route[] {
+export function eventRoutes(context: Context, live: LiveHub): Route[] {
   const { store, events, notices, stopping } = context;
   return [
     route({
@@ -129,15 +131,50 @@ export function eventRoutes(context: Context): Route[] {
       who: 'read',
       params: object({ event: Id }),
       answer: Event,
+      handle: ({ params }) => one(params.event),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/events/{event}/looks',
+      tag: 'events',
+      summary: 'The looks that an event was decided by',
+      description:
+        'The last 16 looks at the face, oldest first, each with what it alone would have decided. They are remembered for the last 256 faces and never written down: none for an older event.',
+      who: 'read',
+      params: object({ event: Id }),
+      answer: object({
+        looks: Type.Array(
+          object({
+            time: Time,
+            decision: DecisionKind,
+            person: orNull(PersonRef),
+            similarity: orNull(Type.Number()),
+            runnerUp: orNull(Type.Number()),
+            liveness: orNull(Type.Number()),
+            poor: orNull(Type.String()),
+            quality: Quality,
+          }),
+        ),
+      }),
       handle: async ({ params }) => {
-        const { FacedError } = await import('../../domain/errors.js');
-        // Ids are in order, and `before` leaves its own out: the next higher one includes it.
-        const [found] = await store.events({ limit: 1, before: `${params.event}~` });
-        if (found?.id === params.event) return found;
-        throw new FacedError('http.not-found', 'there is no such event, or it is too old to be kept');
+        const { track } = await one(params.event);
+        return {
+          looks: live
+            .looksAt(track)
+            .map(({ time, decision, person, similarity, runnerUp, liveness, poor, quality }) => ({
+              ...{ time, decision, person, similarity, runnerUp, liveness, poor, quality },
+            })),
+        };
       },
     }),
   ];
+
+  async function one(id: string): Promise<RecognitionEvent> {
+    // Ids are in order, and `before` leaves its own out: the next higher one includes it.
+    const [found] = await store.events({ limit: 1, before: `${id}~` });
+    if (found?.id === id) return found;
+    throw new FacedError('http.not-found', 'there is no such event, or it is too old to be kept');
+  }
 
   async function page({ limit, before, ...filter }: Filter & { limit: number }) {
     const found: RecognitionEvent[] = [];

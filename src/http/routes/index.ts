@@ -26,7 +26,7 @@ export function allRoutes(context: Context, { gatekeeper, metrics, live }: Helpe
   const routes = [
     ...recogniseRoutes(context),
     ...peopleRoutes(context),
-    ...eventRoutes(context),
+    ...eventRoutes(context, live),
     ...cameraRoutes(context, live),
     ...systemRoutes(context, metrics),
     ...unknownRoutes(context),

@@ -39,6 +39,11 @@ const Health = Type.Object({
   outbox: object({ waiting: Type.Integer(), limit: Type.Integer(), dropped: Type.Integer() }),
   rssBytes: Type.Integer(),
   machine: Machine,
+  broker: object({ connected: Type.Boolean() }),
+  waiting: object(
+    { looks: Type.Integer(), unrecorded: Type.Integer() },
+    'What waits to be decided, and to be written down.',
+  ),
   stages: Type.Record(
     Type.String(),
     object({ totalMs: Type.Number(), count: Type.Integer(), maxMs: Type.Number() }),
@@ -46,8 +51,27 @@ const Health = Type.Object({
   ),
 });
 
+const Recogniser = Type.Object({
+  model: Type.String(),
+  threshold: orNull(Type.Number({ description: 'null: the promise cannot be kept.' })),
+  margin: orNull(Type.Number({ description: 'What the nearest person has to be ahead of the next one.' })),
+  livenessMinimum: orNull(Type.Number({ description: 'null: the liveness model is not asked.' })),
+  curve: orNull(
+    Type.Object(
+      {
+        impostorPairs: Type.Integer({ description: 'Pairs of pictures of two people that were compared.' }),
+        points: Type.Array(object({ fmr: Type.Number(), threshold: Type.Number(), tmr: Type.Number() })),
+      },
+      { description: 'False and true match rate of one picture against one, by threshold.' },
+    ),
+  ),
+});
+
 /** How the daemon is. */
-export function systemRoutes({ health, notices, machine }: Context, metrics: Metrics): Route[] {
+export function systemRoutes(
+  { health, notices, machine, recogniser, mqtt, waiting }: Context,
+  metrics: Metrics,
+): Route[] {
   return [
     route({
       method: 'GET',
@@ -82,6 +106,8 @@ export function systemRoutes({ health, notices, machine }: Context, metrics: Met
       handle: async () => ({
         ...(await health.report()),
         machine: await machine(),
+        broker: mqtt(),
+        waiting: waiting(),
         stages: Object.fromEntries(
           Object.entries(health.stages()).map(([stage, { totalMs, count, maxMs }]) => [
             stage,
@@ -89,6 +115,15 @@ export function systemRoutes({ health, notices, machine }: Context, metrics: Met
           ]),
         ),
       }),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/recogniser',
+      tag: 'system',
+      summary: 'The recogniser, what a similarity has to reach, and the curve that this follows from',
+      who: 'read',
+      answer: Recogniser,
+      handle: () => recogniser(),
     }),
     route({
       method: 'GET',
