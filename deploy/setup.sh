@@ -92,7 +92,7 @@ native_addon() {
 # Compiled files whose source is gone would still be run as tests.
 remove_orphans() {
   local file source
-  find dist -path dist/bundle -prune -o -name '*.js' -print | while read -r file; do
+  find dist \( -path dist/bundle -o -path dist/web \) -prune -o -name '*.js' -print | while read -r file; do
     source=${file#dist/}
     [ -f "${source%.js}.ts" ] || rm -f "$file" "$file.map"
   done
@@ -101,7 +101,7 @@ remove_orphans() {
 typescript() {
   local stamp=dist/.faced-stamp key
   mkdir -p bench
-  key=$(hash_of src test bench tsconfig.json package-lock.json deploy/bundle.mjs)
+  key=$(hash_of src test bench web tsconfig.json package-lock.json deploy/bundle.mjs)
   if stamped $stamp "$key"; then
     skip "TypeScript"
     return
