@@ -19,6 +19,7 @@ import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
 import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
 import { TypedEvents } from './lib/events.js';
+import { collectGarbage } from './lib/garbage.js';
 import type { Logger } from './lib/log.js';
 import { ROOT } from './lib/program.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
@@ -293,10 +294,13 @@ async function build(
         'events are lost: the database did not take them until the end',
       );
   });
-  await Promise.all([
+  const started = Promise.all([
     ready.then(() => doors?.start(signal)).then(() => link.start(signal)),
     vision.start(signal),
   ]);
+  // The models are being loaded meanwhile, and that is the moment with the most memory in use.
+  collectGarbage();
+  await started;
   sayGallery();
   sayControls();
 

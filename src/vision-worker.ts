@@ -10,6 +10,7 @@ import { FacedError } from './domain/errors.js';
 import { decode, releaseFreeMemory } from './image/index.js';
 import { FOR_PICTURES, ModelStore, openModels } from './inference/index.js';
 import { TypedEvents } from './lib/events.js';
+import { collectGarbage } from './lib/garbage.js';
 import { createLogger, type Logger } from './lib/log.js';
 import { channelOf, serve } from './lib/rpc.js';
 import { decodeCrop, ImageAnalyser } from './pipeline/analyse.js';
@@ -131,6 +132,7 @@ class VisionWorker {
       this.#loops.set(camera.name, loop);
     }
     for (const source of this.#sources) await source.start(signal);
+    collectGarbage();
     this.#running = this.#runLoops(options.cameras);
     return { model: embedder.model, space: embedder.space };
   }

@@ -1,6 +1,7 @@
 /** The store's thread: the only place that has the database open. One call at a time, in order, but for backup and verifyAudit. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { FacedError } from '../domain/errors.js';
+import { collectGarbage } from '../lib/garbage.js';
 import { type CallContext, channelOf, type Methods, serve } from '../lib/rpc.js';
 import type { StoreWorkerOptions } from './client.js';
 import { LocalStore } from './local-store.js';
@@ -27,3 +28,4 @@ function translated(methods: Methods): Methods {
 }
 
 serve(channelOf(parentPort), translated(store.methods()));
+collectGarbage();

@@ -3,7 +3,7 @@ import { FacedError } from '../domain/errors.js';
 import type { ModelCard, ModelOutput } from './card.js';
 import { type Device, deviceName, executionProvider } from './device.js';
 
-/** Pictures that share a run when the model allows it: more gains nothing at these sizes and costs memory. */
+/** Faces that share a run when the model allows it: more gains nothing at these sizes and costs memory. */
 const MAX_BATCH = 8;
 
 export interface ModelRunner {
@@ -25,7 +25,7 @@ export interface RunnerOptions {
   readonly optimised?: boolean;
   /** Where it runs; the processor when left out. */
   readonly device?: Device;
-  /** Pictures that may share a run; 8 when left out, which suits a camera. */
+  /** Pictures that may share a run; when left out 8 faces for a recogniser and 1 picture for every other, which suits a camera. */
   readonly maxBatch?: number;
 }
 
@@ -52,7 +52,7 @@ export class OrtRunner implements ModelRunner {
 
   /** Loads the file and checks inputs and outputs against the card: throws `model.mismatch` with both values said. */
   static async open(path: string, card: ModelCard, options: RunnerOptions = {}): Promise<OrtRunner> {
-    const { device = { kind: 'cpu' }, maxBatch = MAX_BATCH } = options;
+    const { device = { kind: 'cpu' }, maxBatch = card.role === 'recogniser' ? MAX_BATCH : 1 } = options;
     let session: InferenceSession;
     try {
       session = await InferenceSession.create(path, {

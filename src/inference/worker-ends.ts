@@ -13,8 +13,8 @@ export function forkWorker(workerUrl: URL): ChildProcess {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     serialization: 'advanced',
     env: withoutSecrets(process.env),
-    // The parent's own flags (a test runner's, an inspector's) are not the child's.
-    execArgv: [],
+    // Those of bin/faced; the parent's other flags (a test runner's, an inspector's) are not the child's.
+    execArgv: ['--max-semi-space-size=1', '--expose-gc'],
   });
 }
 
