@@ -17,6 +17,7 @@ import { checkup } from './checkup.js';
 import { type Config, changes, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
+import { forgetKeysOfOthers } from './door/index.js';
 import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
 import { TypedEvents } from './lib/events.js';
 import { collectGarbage } from './lib/garbage.js';
@@ -128,7 +129,8 @@ async function build(
     cameras: cameras.map(({ name }) => name),
     onGalleryChanged: async () => {
       sayGallery();
-      await doors?.galleryChanged();
+      if (doors === null) await forgetKeysOfOthers(options.stateDir, store);
+      else await doors.galleryChanged();
     },
   });
   const handler = commandHandler({

@@ -83,13 +83,15 @@ export class HouseDoors {
   readonly #watched: ReadonlySet<string>;
   readonly #problems = new Map<string, string>();
   #config: Config;
-  #people: ReadonlySet<string> = new Set();
+  /** Whom the doors know. At first those who have a code: some may have been deleted while nothing ran. */
+  #people: ReadonlySet<string>;
 
   private constructor(parts: HouseDoorsParts, doors: Awaited<ReturnType<typeof openDoors>>) {
     this.#parts = parts;
     this.#config = parts.config;
     this.#doors = doors;
     this.#keys = new DoorKeys(doors.secrets, parts.store);
+    this.#people = new Set(doors.secrets.list().map(({ person }) => person));
     this.#watched = new Set(Object.values(parts.config.doors).flatMap(({ cameras }) => cameras));
   }
 

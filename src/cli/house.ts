@@ -8,6 +8,7 @@ import {
   promiseFor,
 } from '../assemble.js';
 import { FacedError } from '../domain/errors.js';
+import { forgetKeysOfOthers } from '../door/index.js';
 import type { CallContext } from '../lib/rpc.js';
 import { callSocket } from '../lib/socket-rpc.js';
 import { Access } from '../pipeline/access.js';
@@ -94,6 +95,10 @@ async function locally<Result>(
       space: card.space ?? card.id,
       sameFace: sameFaceLimits(card.curve).sameFace,
       cameras: cameras.map(({ name }) => name),
+      onGalleryChanged: () =>
+        forgetKeysOfOthers(found.stateDir, store).catch((error: unknown) =>
+          io.log.warn({ error: String(error) }, 'the codes of people who are gone could not be removed'),
+        ),
     });
     const parts = { service, access: new Access(store) };
     return await use(houseMethods(parts) as unknown as House);

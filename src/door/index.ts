@@ -132,6 +132,15 @@ export async function openKeys(stateDir: string, store: Pick<Store, 'people' | '
   return new DoorKeys(await SecretBookFile.open(stateDir), store);
 }
 
+/** Takes away the codes, badges and QR texts of whoever is not in the gallery any more, where no doors run. */
+export async function forgetKeysOfOthers(stateDir: string, store: Pick<Store, 'people'>): Promise<void> {
+  const book = await SecretBookFile.open(stateDir);
+  const owners = new Set(book.list().map(({ person }) => person));
+  if (owners.size === 0) return;
+  const there = new Set((await store.people()).map(({ id }) => id));
+  for (const person of owners) if (!there.has(person)) await book.removePerson(person);
+}
+
 function rulesOf({ lock: _lock, lockState: _state, sure, ...rules }: DoorOptions): DoorRules {
   return { ...DEFAULT_RULES, ...rules, sure: { ...DEFAULT_RULES.sure, ...sure } };
 }
