@@ -19,6 +19,8 @@ import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
 import { forgetKeysOfOthers } from './door/index.js';
 import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
+import type { EventFeed } from './http/parts.js';
+import { Tally } from './http/tally.js';
 import { TypedEvents } from './lib/events.js';
 import { collectGarbage } from './lib/garbage.js';
 import type { Logger } from './lib/log.js';
@@ -237,7 +239,9 @@ async function build(
     },
   });
   const watch = new HouseWatch({ stateDir: options.stateDir, log });
-  feed.on('decided', (event) => watch.notices.decided(event));
+  const decided: EventFeed = { on: (listener) => feed.on('decided', listener) };
+  decided.on((event) => watch.notices.decided(event));
+  const tally = new Tally({ vision, events: decided, notices: watch.notices });
   const pause = new Pause({
     store,
     onChange: (paused) => {
@@ -354,9 +358,9 @@ async function build(
   const web = openHttp(
     options,
     {
-      ...{ service, access, vision, store, health, log, judge: keeper },
+      ...{ service, access, vision, store, health, log, tally, judge: keeper },
       cameras: cameras.map(({ name }) => name),
-      events: { on: (listener) => feed.on('decided', listener) },
+      events: decided,
       looks: { on: (listener) => feed.on('looked', listener) },
       notices: watch.notices,
       machine: () => watch.machine(),
@@ -367,7 +371,6 @@ async function build(
         const { waiting, unrecorded } = recognition.stats();
         return { looks: waiting, unrecorded: unrecorded?.events ?? 0 };
       },
-      models: () => null,
       settings: settingsOf({
         ...{ configFile: options.configFile ?? null, stateDir: options.stateDir, env, reload },
         config: () => config,

@@ -47,6 +47,7 @@ class VisionWorker {
   readonly #views = new Map<string, LiveView>();
   #running: Promise<unknown> = Promise.resolve();
   #beat: NodeJS.Timeout | undefined;
+  #models: ModelStore | undefined;
   #analyser: ImageAnalyser | undefined;
   #embedder: FaceEmbedder | undefined;
   #queueLimit = DEFAULT_ANALYSE_QUEUE;
@@ -90,6 +91,7 @@ class VisionWorker {
             },
           }),
     });
+    this.#models = store;
     const wanted = {
       store,
       models: options.models,
@@ -233,6 +235,7 @@ class VisionWorker {
     this.#events.emit('beat', {
       cameras: loops.map((loop) => loop.stats()),
       stages: this.#stages.take(),
+      models: this.#models?.takeCounts() ?? {},
       rssBytes: process.memoryUsage.rss(),
     });
   }

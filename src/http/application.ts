@@ -13,7 +13,6 @@ import { MAX_PIXELS, PictureGate, readPictures } from './pictures.js';
 import type { Route } from './route.js';
 import { allRoutes } from './routes/index.js';
 import { BACKUP_TYPE } from './routes/keeping.js';
-import type { Tally } from './tally.js';
 import { Throttle } from './throttle.js';
 import { UseLog } from './use-log.js';
 import { checkFields, compilers } from './validation.js';
@@ -25,7 +24,6 @@ const JSON_BYTES = 64 * 1024;
 export interface ApplicationPlace {
   readonly options: HttpOptions;
   readonly parts: HttpParts;
-  readonly tally: Tally;
   readonly arrivals: Arrivals;
   readonly live: LiveHub;
   /** Aborted when the interface stops: whoever streams ends then. */
@@ -70,7 +68,7 @@ export class Application {
   }
 
   #build(): { app: FastifyInstance; routes: readonly Route[] } {
-    const { options, parts, tally, arrivals, live, stopping } = this.#place;
+    const { options, parts, arrivals, live, stopping } = this.#place;
     const app: FastifyInstance = Fastify({
       logger: false,
       bodyLimit: JSON_BYTES,
@@ -106,11 +104,11 @@ export class Application {
       return this.#fail(new FacedError('http.not-found', 'there is nothing at this address'), reply);
     });
     const context = { ...parts, options, stopping, gate: this.#gate };
-    const metrics = new Metrics(context, tally);
+    const metrics = new Metrics(context);
     app.addHook('onResponse', async (request, reply) => {
       const { url: route = 'none' } = request.routeOptions;
       const { method } = request;
-      tally.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
+      parts.tally.answered({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
     });
     const routes = allRoutes(context, { gatekeeper: this.#gatekeeper, metrics, live });
     for (const one of routes) this.#add(app, one);

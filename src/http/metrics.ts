@@ -4,17 +4,15 @@ import { NOTICE_KINDS } from '../pipeline/notices.js';
 import type { CameraStats } from '../pipeline/ports.js';
 import { STAGE_BOUNDS_MS } from '../pipeline/stage-clock.js';
 import type { Context } from './context.js';
-import { type Counts, HTTP_BOUNDS_S, type Tally } from './tally.js';
+import { type Counts, HTTP_BOUNDS_S } from './tally.js';
 
 /** What is measured, in the form of Prometheus. No name of a person and no address is in it. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #context: Context;
-  readonly #tally: Tally;
 
-  constructor(context: Context, tally: Tally) {
+  constructor(context: Context) {
     this.#context = context;
-    this.#tally = tally;
     this.#addTimes();
     this.#addCounts();
     this.#addCameras();
@@ -30,7 +28,7 @@ export class Metrics {
   }
 
   #addTimes(): void {
-    const { stages, answers } = this.#tally;
+    const { stages, answers } = this.#context.tally;
     this.#histogram({
       name: 'faced_stage_duration_seconds',
       help: 'Time of a stage of the pipeline for one frame.',
@@ -50,7 +48,7 @@ export class Metrics {
   }
 
   #addCounts(): void {
-    const { decisions, looks, tracks, notices } = this.#tally;
+    const { decisions, looks, tracks, notices, models } = this.#context.tally;
     this.#counter({
       name: 'faced_decisions_total',
       help: 'Final decisions.',
@@ -71,8 +69,15 @@ export class Metrics {
       name: 'faced_vision_restarts_total',
       help: 'Unexpected ends of the vision worker.',
       labels: [],
-      read: () => [{ labels: {}, value: this.#tally.restarts }],
+      read: () => [{ labels: {}, value: this.#context.tally.restarts }],
     });
+    const byModel = (name: string, help: string, key: 'loads' | 'evictions') =>
+      this.#counter({
+        ...{ name, help, labels: ['model'] },
+        read: () => [...models].map(([model, counts]) => ({ labels: { model }, value: counts[key] })),
+      });
+    byModel('faced_model_loads_total', 'Models that were loaded.', 'loads');
+    byModel('faced_model_evictions_total', 'Models released for want of memory.', 'evictions');
     this.#counter({
       name: 'faced_notices_total',
       help: 'Notices of what matters, when they began.',
@@ -82,7 +87,7 @@ export class Metrics {
   }
 
   #addCameras(): void {
-    const { cameras } = this.#tally;
+    const { cameras } = this.#context.tally;
     const counter = (name: string, help: string, value: (stats: CameraStats) => number) =>
       this.#counter({
         ...{ name, help, labels: ['camera'] },
@@ -131,7 +136,7 @@ export class Metrics {
   }
 
   #addState(): void {
-    const { health, gallery, mqtt, machine, notices, waiting, models } = this.#context;
+    const { health, gallery, mqtt, machine, notices, waiting } = this.#context;
     const { gate } = this.#context;
     const gauge = (name: string, help: string, read: () => Promise<number | null> | number | null) =>
       new Gauge({
@@ -186,12 +191,6 @@ export class Metrics {
       async () => (await machine()).memoryTotal,
     );
     gauge('faced_memory_level', '0: enough, 1: low, 2: critical.', async () => (await machine()).memoryLevel);
-    gauge('faced_model_loads', 'Models loaded since the vision worker began.', () => models()?.loads ?? null);
-    gauge(
-      'faced_model_evictions',
-      'Models released for want of memory since then.',
-      () => models()?.evictions ?? null,
-    );
     new Gauge({
       name: 'faced_notice_active',
       help: '1 while something of this kind is wrong.',

@@ -7,6 +7,7 @@ import type { Notices } from '../pipeline/notices.js';
 import type { Store, Vision } from '../pipeline/ports.js';
 import type { FacedService, Judge } from '../pipeline/service.js';
 import type { FalseMatchCurve } from '../pipeline/threshold.js';
+import type { Tally } from './tally.js';
 
 /** What the HTTP interface needs of the rooms around it. */
 export interface HttpParts {
@@ -17,6 +18,7 @@ export interface HttpParts {
   readonly judge: Judge;
   readonly health: Pick<Health, 'report' | 'stages' | 'sinceBeat'>;
   readonly events: EventFeed;
+  readonly tally: Tally;
   /** Each look that was judged, whatever came of it. */
   readonly looks: { on(listener: (look: Looked) => void): () => void };
   readonly notices: Notices;
@@ -25,8 +27,6 @@ export interface HttpParts {
   readonly gallery: () => { readonly people: number; readonly samples: number };
   readonly mqtt: () => { readonly connected: boolean };
   readonly waiting: () => { readonly looks: number; readonly unrecorded: number };
-  /** Null while nobody counts them. */
-  readonly models: () => { readonly loads: number; readonly evictions: number } | null;
   readonly cameras: readonly string[];
   readonly settings: {
     read(): { config: object; schema: object; fileOnly: string[] };

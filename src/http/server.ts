@@ -8,10 +8,9 @@ import { LiveHub } from './live.js';
 import { isLoopback } from './origin.js';
 import type { HttpOptions, HttpParts } from './parts.js';
 import { answerProbe } from './probes.js';
-import { Tally } from './tally.js';
 
 /**
- * The HTTP interface: it listens and counts from the start. What answers is loaded with the first request, since a house
+ * The HTTP interface: it listens from the start. What answers is loaded with the first request, since a house
  * without a page open needs none of it and it takes 10 MB.
  */
 export class HttpServer {
@@ -20,7 +19,6 @@ export class HttpServer {
   readonly #listeners: Listeners;
   readonly #home: HomeNetwork;
   readonly #arrivals: Arrivals;
-  readonly #tally: Tally;
   /** From the start too: a page that is opened later shows who has been in view since. */
   readonly #live: LiveHub;
   readonly #stopping = new AbortController();
@@ -30,7 +28,6 @@ export class HttpServer {
     this.#options = options;
     this.#parts = parts;
     this.#arrivals = new Arrivals(options);
-    this.#tally = new Tally(parts);
     this.#live = new LiveHub(parts);
     this.#listeners = new Listeners((request, response) => void this.#handle(request, response), options);
     this.#home = new HomeNetwork({
@@ -55,7 +52,6 @@ export class HttpServer {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#tally.stop();
     this.#live.stop();
     await this.#home.stop();
     await this.#listeners.closeAll();
@@ -82,7 +78,7 @@ export class HttpServer {
   async #load(): Promise<Application> {
     const { Application } = await import('./application.js');
     const application = new Application({
-      ...{ options: this.#options, parts: this.#parts, tally: this.#tally },
+      ...{ options: this.#options, parts: this.#parts },
       ...{ arrivals: this.#arrivals, live: this.#live },
       stopping: this.#stopping.signal,
     });
@@ -91,8 +87,7 @@ export class HttpServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { health } = this.#parts;
-    if (answerProbe(request, response, { arrivals: this.#arrivals, tally: this.#tally, health })) return;
+    if (answerProbe(request, response, { ...this.#parts, arrivals: this.#arrivals })) return;
     try {
       (await this.application()).handle(request, response);
     } catch (error) {

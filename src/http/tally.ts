@@ -1,6 +1,6 @@
 import type { NoticeKind, Notices } from '../pipeline/notices.js';
 import { NOTICE_KINDS } from '../pipeline/notices.js';
-import type { CameraStats, StageTimes, Vision } from '../pipeline/ports.js';
+import type { CameraStats, ModelCounts, StageTimes, Vision } from '../pipeline/ports.js';
 import { STAGE_BOUNDS_MS } from '../pipeline/stage-clock.js';
 import type { EventFeed } from './parts.js';
 
@@ -29,13 +29,15 @@ export interface Answered {
   readonly seconds: number;
 }
 
-/** What /metrics tells of the time since the daemon's start, counted before anybody asks. */
+/** What /metrics tells of the time since the daemon's start, counted before anybody asks, and before anybody could. */
 export class Tally {
   /** The last figures of each camera: its own counters begin anew with the vision worker. */
   readonly cameras = new Map<string, CameraStats>();
   readonly stages = new Map<string, Counts>();
   /** By method, route and status, with spaces between. */
   readonly answers = new Map<string, Counts>();
+  /** By model. */
+  readonly models = new Map<string, { loads: number; evictions: number }>();
   /** By camera. */
   readonly looks = new Map<string, number>();
   readonly tracks = new Map<string, number>();
@@ -43,32 +45,26 @@ export class Tally {
   readonly decisions = new Map<string, Map<string, number>>();
   readonly notices = new Map<NoticeKind, number>(NOTICE_KINDS.map((kind) => [kind, 0]));
   restarts = 0;
-  readonly #unsubscribe: readonly (() => void)[];
 
   constructor({ vision, events, notices }: TallyParts) {
-    this.#unsubscribe = [
-      vision.on('beat', ({ cameras, stages }) => {
-        for (const camera of cameras) this.cameras.set(camera.camera, camera);
-        this.#addStages(stages);
-      }),
-      vision.on('sighted', ({ camera }) => count(this.looks, camera)),
-      vision.on('trackEnded', ({ camera }) => count(this.tracks, camera)),
-      vision.on('restarted', () => {
-        this.restarts++;
-      }),
-      events.on(({ camera, decision }) => {
-        const counts = this.decisions.get(camera) ?? new Map<string, number>();
-        this.decisions.set(camera, counts);
-        count(counts, decision);
-      }),
-      notices.on(({ kind, state }) => {
-        if (state !== 'cleared') count(this.notices, kind);
-      }),
-    ];
-  }
-
-  stop(): void {
-    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    vision.on('beat', ({ cameras, stages, models }) => {
+      for (const camera of cameras) this.cameras.set(camera.camera, camera);
+      this.#addStages(stages);
+      this.#addModels(models);
+    });
+    vision.on('sighted', ({ camera }) => count(this.looks, camera));
+    vision.on('trackEnded', ({ camera }) => count(this.tracks, camera));
+    vision.on('restarted', () => {
+      this.restarts++;
+    });
+    events.on(({ camera, decision }) => {
+      const counts = this.decisions.get(camera) ?? new Map<string, number>();
+      this.decisions.set(camera, counts);
+      count(counts, decision);
+    });
+    notices.on(({ kind, state }) => {
+      if (state !== 'cleared') count(this.notices, kind);
+    });
   }
 
   answered({ route, method, status, seconds }: Answered): void {
@@ -86,6 +82,15 @@ export class Tally {
       counts.sum += totalMs / 1000;
       for (const [index, more] of buckets.entries())
         counts.buckets[index] = (counts.buckets[index] ?? 0) + more;
+    }
+  }
+
+  #addModels(models: ModelCounts): void {
+    for (const [model, { loads, evictions }] of Object.entries(models)) {
+      const counts = this.models.get(model) ?? { loads: 0, evictions: 0 };
+      counts.loads += loads;
+      counts.evictions += evictions;
+      this.models.set(model, counts);
     }
   }
 }

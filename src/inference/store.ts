@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { type Logger, silentLogger } from '../lib/log.js';
-import type { BackendState } from '../pipeline/ports.js';
+import type { BackendState, ModelCounts } from '../pipeline/ports.js';
 import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
 import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
@@ -56,6 +56,7 @@ export class ModelStore {
   readonly #options: ModelStoreOptions;
   readonly #log: Logger;
   readonly #runners = new Map<string, Promise<ModelRunner>>();
+  #counts = new Map<string, { loads: number; evictions: number }>();
   #cards: Promise<Map<string, PlacedCard>> | undefined;
 
   constructor(options: ModelStoreOptions) {
@@ -103,7 +104,22 @@ export class ModelStore {
   async release(id: string): Promise<void> {
     const runner = this.#runners.get(id);
     this.#runners.delete(id);
-    if (runner !== undefined) await (await runner).release();
+    if (runner === undefined) return;
+    await (await runner).release();
+    this.#count(id).evictions++;
+  }
+
+  /** Loads and releases since the last call. */
+  takeCounts(): ModelCounts {
+    const counts = Object.fromEntries(this.#counts);
+    this.#counts = new Map();
+    return counts;
+  }
+
+  #count(id: string): { loads: number; evictions: number } {
+    const counts = this.#counts.get(id) ?? { loads: 0, evictions: 0 };
+    this.#counts.set(id, counts);
+    return counts;
   }
 
   async releaseAll(): Promise<void> {
@@ -124,6 +140,7 @@ export class ModelStore {
     const path = variant ?? placed.path;
     if (variant === null) await checkFile(placed);
     const runner = await OrtRunner.open(path, placed.card, this.#options.runner);
+    this.#count(placed.card.id).loads++;
     this.#log.debug(
       { model: placed.card.id, path, ms: Math.round(performance.now() - started) },
       'model loaded',

@@ -135,6 +135,11 @@ export interface ViewedFace {
   readonly box: readonly [number, number, number, number];
 }
 
+/** Model id to what happened to it since the last beat. */
+export interface ModelCounts {
+  readonly [model: string]: { readonly loads: number; readonly evictions: number };
+}
+
 export interface VisionEvents {
   sighted: Sighting;
   /** A track has ended, with or without a sighting; its id will not come again. */
@@ -170,7 +175,12 @@ export interface VisionEvents {
     readonly faces: readonly ViewedFace[];
   };
   /** A sign of life once a second from the loop itself, with what happened since the last one. */
-  beat: { readonly cameras: readonly CameraStats[]; readonly stages: StageTimes; readonly rssBytes: number };
+  beat: {
+    readonly cameras: readonly CameraStats[];
+    readonly stages: StageTimes;
+    readonly models: ModelCounts;
+    readonly rssBytes: number;
+  };
   /** Said when an engine process is configured: at the start and on every change. */
   backendChanged: BackendState;
   /** The worker ended unexpectedly and is being started again; tracks are gone. */

@@ -36,6 +36,8 @@ test('metrics of a house that saw somebody; dashboard and alerts use names that 
   const text = await seen(/faced_stage_duration_seconds_count\{stage="embed"\} [1-9]/);
   assert.match(text, /^faced_frames_received_total\{camera="camera"\} \d+$/m);
   assert.match(text, /^faced_decisions_total\{camera="camera",decision="\w+"\} [1-9]/m);
+  assert.match(text, /^faced_model_loads_total\{model="mobilefacenet"\} 1$/m);
+  assert.match(text, /^faced_model_evictions_total\{model="mobilefacenet"\} 0$/m);
   assert.match(text, /^faced_gallery_people 2$/m);
   assert.match(text, /^faced_camera_up\{camera="camera"\} [01]$/m);
   assert.doesNotMatch(text, /Ada|Bea/);

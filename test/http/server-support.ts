@@ -5,6 +5,7 @@ import type { RecognitionEvent } from '../../src/domain/event.js';
 import { NO_DOORS } from '../../src/doors.js';
 import type { HttpOptions, HttpParts } from '../../src/http/parts.js';
 import { HttpServer } from '../../src/http/server.js';
+import { Tally } from '../../src/http/tally.js';
 import { TypedEvents } from '../../src/lib/events.js';
 import { silentLogger } from '../../src/lib/log.js';
 import { Access } from '../../src/pipeline/access.js';
@@ -56,6 +57,8 @@ export async function openServer(
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: true,
   });
+  const notices = new Notices();
+  const events: HttpParts['events'] = { on: (listener) => feed.on('decided', listener) };
   const server = new HttpServer(
     {
       ...{ host: '127.0.0.1', port: 0, names: [], trustedProxies: [], maxUploadBytes: 2 ** 20 },
@@ -65,7 +68,7 @@ export async function openServer(
     {
       ...{ access, store, judge, health, vision, cameras: [], log: silentLogger },
       service: new FacedService({ vision, store, judge } as never),
-      ...{ notices: new Notices(), models: () => null },
+      ...{ notices, events, tally: new Tally({ vision, events, notices }) },
       machine: async () => ({
         ...{ temperatureC: 41, diskFree: 10 ** 9, diskTotal: 10 ** 10 },
         ...{ memoryFree: 10 ** 9, memoryTotal: 4 * 10 ** 9, memoryLevel: 0 },
@@ -92,7 +95,6 @@ export async function openServer(
       },
       doors: NO_DOORS,
       looks: { on: () => () => {} },
-      events: { on: (listener) => feed.on('decided', listener) },
       ...parts,
     },
   );

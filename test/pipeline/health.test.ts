@@ -65,6 +65,6 @@ test('a vision worker that has ended is a problem until it beats again', async (
   const one = health();
   one.visionEnded({ reason: 'signal SIGSEGV', count: 1 });
   assert.deepEqual(await codes(one), ['vision.crashed']);
-  one.beat({ cameras: [], stages: {}, rssBytes: 0 });
+  one.beat({ cameras: [], stages: {}, models: {}, rssBytes: 0 });
   assert.deepEqual(await codes(one), []);
 });
