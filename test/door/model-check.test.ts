@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { step } from '../../src/door/policy.js';
 import { DEFAULT_RULES, type DoorRules } from '../../src/door/rules.js';
 import {
+  ACCESS,
   ADVANCE,
   alive,
   type CheckOptions,
@@ -13,6 +14,8 @@ import {
   FAULTS,
   look,
   type Move,
+  RELOAD,
+  RIGHTS,
 } from './model-checker.js';
 
 const RULES: DoorRules = {
@@ -57,7 +60,7 @@ const FACES: readonly Move[] = [
   alive('not-live', { track: 'photo' }),
 ];
 
-const DOORS: Readonly<Record<string, Pick<CheckOptions, 'rules' | 'moves'>>> = {
+const DOORS: Readonly<Record<string, Pick<CheckOptions, 'rules' | 'reloaded' | 'moves'>>> = {
   'a face alone': { rules: RULES, moves: [ADVANCE, ...FACES, ...FAULTS] },
   'strangers between the looks': {
     rules: RULES,
@@ -109,6 +112,25 @@ const DOORS: Readonly<Record<string, Pick<CheckOptions, 'rules' | 'moves'>>> = {
   'commands where they are off': {
     rules: { ...RULES, modes: ['code'] },
     moves: [ADVANCE, command(true), command(false), code('anna'), ...FAULTS],
+  },
+  'a right that comes and goes while an unlock is under way': {
+    rules: { ...RULES, modes: ['face', 'code'] },
+    moves: [ADVANCE, RIGHTS, look('anna'), alive('live'), code('anna'), ...FAULTS],
+  },
+  'reloaded from a face alone to a code alone, and back': {
+    rules: RULES,
+    reloaded: { ...RULES, modes: ['code'] },
+    moves: [ADVANCE, RELOAD, look('anna'), alive('live'), code('anna'), ...FAULTS],
+  },
+  'reloaded without liveness, and back': {
+    rules: RULES,
+    reloaded: withSure({ liveness: 'off' }),
+    moves: [ADVANCE, RELOAD, look('anna'), alive('live'), ...FAULTS],
+  },
+  'reloaded so that commands may not open, and back': {
+    rules: { ...RULES, modes: ['code'], remoteUnlock: true },
+    reloaded: { ...RULES, modes: ['code'] },
+    moves: [ADVANCE, RELOAD, command(true), code('anna'), ...FAULTS],
   },
 };
 
@@ -201,6 +223,31 @@ const MUTANTS: Readonly<Record<string, Partial<CheckOptions> & { door: string }>
   'commands where they are off': {
     door: 'commands where they are off',
     policyRules: { ...RULES, modes: ['code'], remoteUnlock: true },
+  },
+  'a right that was taken away still opens': {
+    door: 'a right that comes and goes while an unlock is under way',
+    step: (state, input, context) => step(state, input, { ...context, access: ACCESS }),
+  },
+  'a grant is not asked again before the lock is told': {
+    door: 'a right that comes and goes while an unlock is under way',
+    step: (state, input, context) =>
+      step(state, input, input.kind === 'audited' ? { ...context, access: ACCESS } : context),
+  },
+  'the old rules hold on after a reload': {
+    door: 'reloaded from a face alone to a code alone, and back',
+    policyRules: RULES,
+  },
+  'what was seen under other rules counts': {
+    door: 'reloaded without liveness, and back',
+    step: (state, input, context) => step(state, input.kind === 'forget' ? { kind: 'tick' } : input, context),
+  },
+  'a grant outlives the rules that it was made by': {
+    door: 'reloaded so that commands may not open, and back',
+    step: (state, input, context) => {
+      const made = step(state, input, context);
+      const kept = input.kind === 'forget' ? { ...made.state, pending: state.pending } : made.state;
+      return { ...made, state: kept };
+    },
   },
 };
 

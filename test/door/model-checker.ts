@@ -34,7 +34,13 @@ export const ACCESS: AccessPolicy = {
 
 /** What the world does in one move. `advance` lets a tick pass; the others take no time. */
 export type Move =
-  | { readonly name: string; readonly input: (world: World) => DoorInput | null; readonly sees?: Seen }
+  | {
+      readonly name: string;
+      readonly input: (world: World) => DoorInput | null;
+      readonly sees?: Seen;
+      /** What else changes in the same instant, before the door hears of it. */
+      readonly first?: (world: World) => World;
+    }
   | { readonly name: string; readonly change: (world: World) => World };
 
 /** What a move shows, in the oracle's own words. */
@@ -55,6 +61,10 @@ export interface World {
   readonly state: DoorState;
   readonly tick: number;
   readonly synchronised: boolean;
+  /** Whether the second rules hold ({@link CheckOptions.reloaded}). */
+  readonly reloaded: boolean;
+  /** Whether Anna may pass. */
+  readonly rights: boolean;
   /** The oracle's memory, oldest first. */
   readonly history: readonly Remembered[];
   /** What the oracle found when the pending grant was made: null when it was justified. */
@@ -78,6 +88,8 @@ export interface Oracle {
 export interface CheckOptions {
   readonly rules: DoorRules;
   readonly moves: readonly Move[];
+  /** What holds after a SIGHUP, and until the next one; they differ in no length of time. */
+  readonly reloaded?: DoorRules;
   /** The oracle's own idea of the rules; a mutation gives the policy other ones. */
   readonly policyRules?: DoorRules;
   readonly step?: (state: DoorState, input: DoorInput, context: StepContext) => Step;
@@ -96,6 +108,8 @@ const START: World = {
   state: INITIAL_STATE,
   tick: 0,
   synchronised: true,
+  reloaded: false,
+  rights: true,
   history: [],
   complaint: null,
   grantedAt: null,
@@ -158,14 +172,32 @@ interface Made {
 function make(before: World, move: Move, options: CheckOptions): Made | null {
   if ('change' in move) {
     const world = move.change(before);
-    return world === before ? null : { world: prune(world, options.rules), why: null, unlocked: false };
+    const rules = rulesIn(world, options);
+    return world === before ? null : { world: prune(world, rules), why: null, unlocked: false };
   }
   const input = move.input(before);
   if (input === null) return null;
-  const { rules, policyRules = rules } = options;
+  return heard(move.first?.(before) ?? before, { input, move, options });
+}
+
+function rulesIn({ reloaded }: World, options: CheckOptions): DoorRules {
+  return (reloaded ? options.reloaded : undefined) ?? options.rules;
+}
+
+/** The door is told something, and the oracle looks at what it does. */
+function heard(
+  before: World,
+  {
+    input,
+    move,
+    options,
+  }: { input: DoorInput; move: Pick<Move, 'name'> & { sees?: Seen }; options: CheckOptions },
+): Made {
+  const rules = rulesIn(before, options);
+  const { policyRules = rules } = options;
   const { state, effects } = (options.step ?? step)(before.state, input, {
     rules: policyRules,
-    access: ACCESS,
+    access: before.rights ? ACCESS : { ...ACCESS, rules: ACCESS.rules.filter(({ id }) => id !== 'owner') },
     now: msOf(before.tick),
     wallMs: EPOCH + msOf(before.tick),
     synchronised: before.synchronised,
@@ -268,8 +300,8 @@ function facePathObjection({ history, tick, closedUntil }: World, rules: DoorRul
   return spoof ? 'a spoof in view' : null;
 }
 
-function mayEnter({ synchronised }: World, person: string): string | null {
-  if (person === 'anna') return null;
+function mayEnter({ synchronised, rights }: World, person: string): string | null {
+  if (person === 'anna') return rights ? null : 'anna has no right any more';
   if (person === 'carl') return synchronised ? null : 'a schedule by a clock that nobody set';
   return `${person} has no right`;
 }
@@ -366,6 +398,8 @@ function keyOf(world: World, horizon: number): string {
     backoff(state.faces),
     backoff(state.guesses),
     world.synchronised,
+    world.reloaded,
+    world.rights,
     world.history.map(({ at, what, person, track }) => [ticks(at), what, person, track].join(' ')).sort(),
     world.complaint,
     ticks(world.grantedAt),
@@ -503,4 +537,20 @@ export const ADVANCE: Move = {
 export const CLOCK: Move = {
   name: 'the clock gains or loses its source',
   change: (world) => ({ ...world, synchronised: !world.synchronised }),
+};
+/** Other rules, as {@link Door.change} takes them over: nothing that was seen or granted under the old ones counts. */
+export const RELOAD: Move = {
+  name: 'the configuration is read again',
+  first: (world) => ({
+    ...world,
+    reloaded: !world.reloaded,
+    complaint: world.grantedAt === null ? null : 'a grant by rules that hold no longer',
+  }),
+  input: () => ({ kind: 'forget' }),
+};
+
+/** A rule of the access policy goes or comes back; nobody tells the door. */
+export const RIGHTS: Move = {
+  name: 'anna loses or gains her right',
+  change: (world) => ({ ...world, rights: !world.rights }),
 };
