@@ -35,9 +35,10 @@ export class AuditTrail {
     await this.#flush(entry);
   }
 
-  stop(): Promise<void> {
+  /** What waits is tried once more. */
+  async stop(): Promise<void> {
     if (this.#retry !== null) clearTimeout(this.#retry);
-    return this.#running;
+    await this.#flush().catch(() => {});
   }
 
   #flush(last?: AuditEntry): Promise<void> {

@@ -162,6 +162,9 @@ export class Door {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     for (const answer of this.#answers.values()) answer({ outcome: 'denied', reason: 'busy' });
     this.#answers.clear();
+    // The minute of these refusals will not end any more.
+    const { withheld } = this.#state.refusals;
+    if (withheld > 0) this.#note('refusals-withheld', { count: withheld });
     await this.#audit.stop();
   }
 

@@ -137,6 +137,23 @@ test('no audit, no opening; the other rows wait and are written later', async (t
   assert.ok(rows.indexOf('door.denied') < rows.indexOf('door.granted'), 'in order, and none is lost');
 });
 
+test('a row that waits when the door stops is tried once more', async (t) => {
+  let broken = true;
+  const kinds: string[] = [];
+  const { doors, door } = await house(t, {
+    audit: async ({ kind }) => {
+      if (broken) throw new Error('disk full');
+      kinds.push(kind);
+    },
+  });
+  await door.command({ action: 'unlock', request: 'r', actor: 'mqtt', authorised: true });
+  assert.ok(door.auditWaiting > 0);
+  broken = false;
+  await doors.stop();
+  assert.ok(kinds.includes('door.denied'));
+  assert.equal(door.auditWaiting, 0);
+});
+
 test('a clip opens nothing, whatever its camera is called', async (t) => {
   const { door, record } = await house(t);
   for (const mediaMs of [0, 100, 200, 300]) door.sighted(seen({ mediaMs }));
@@ -147,8 +164,8 @@ test('a clip opens nothing, whatever its camera is called', async (t) => {
   assert.ok(!record().includes('unlocked'));
 });
 
-test('a flood of commands opens once', async (t) => {
-  const { door, record } = await house(t, { options: { remoteUnlock: true } });
+test('a flood of commands opens once, and each of them is accounted for in the audit', async (t) => {
+  const { doors, door, record, rows } = await house(t, { options: { remoteUnlock: true } });
   // The holder is a process of its own: what it did is in the record when the pulse is over.
   const over = new Promise<void>((resolve) => {
     let opened = false;
@@ -165,6 +182,12 @@ test('a flood of commands opens once', async (t) => {
   assert.equal(answers.filter(({ outcome }) => outcome === 'granted').length, 1);
   await over;
   assert.equal(record().match(/unlocked/g)?.length, 1);
+  await doors.stop();
+  const written = (kind: string) => rows.filter((row) => row.kind === kind);
+  const withheld = written('door.refusals-withheld').map(({ detail }) => Number(detail.count));
+  assert.equal(written('door.granted').length, 1);
+  assert.equal(written('door.denied').length, 20, 'a flood does not fill the disk');
+  assert.deepEqual(withheld, [179]);
 });
 
 test('a removed person’s code is gone', async (t) => {
