@@ -48,11 +48,12 @@ static int open_input(int chip, const struct line_options *options, int input) {
   debounce.id = GPIO_V2_LINE_ATTR_ID_DEBOUNCE;
   debounce.debounce_period_us = DEBOUNCE_US;
   unsigned long long flags = GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_EDGE_RISING | GPIO_V2_LINE_FLAG_EDGE_FALLING;
-  /* A switch to ground with a pull-up, or to 3.3 V with a pull-down: an open wire always reads as inactive. */
-  if (options->input_active_low[input])
-    flags |= GPIO_V2_LINE_FLAG_ACTIVE_LOW | GPIO_V2_LINE_FLAG_BIAS_PULL_UP;
-  else
-    flags |= GPIO_V2_LINE_FLAG_BIAS_PULL_DOWN;
+  bool active_low = options->input_active_low[input];
+  /* A button closes when it is pressed; a door's contact is closed while the door is shut. So a wire that was cut reads
+   * as a button that nobody presses, and as a door that stands open. */
+  bool pulled_up = input == INPUT_DOOR ? !active_low : active_low;
+  if (active_low) flags |= GPIO_V2_LINE_FLAG_ACTIVE_LOW;
+  flags |= pulled_up ? GPIO_V2_LINE_FLAG_BIAS_PULL_UP : GPIO_V2_LINE_FLAG_BIAS_PULL_DOWN;
   return request(chip, options->input[input], flags, &debounce);
 }
 

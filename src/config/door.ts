@@ -82,9 +82,11 @@ const lock = section('The lock of this door, and how it is wired.', {
       restart: true,
     },
   ),
-  door: input('A contact that says whether the door is open (`gpio`).'),
+  door: input(
+    'A contact that is closed while the door is shut (`gpio`), between the line and ground; with `activeLow` between the line and 3.3 V. A wire that was cut reads as an open door.',
+  ),
   exit: input(
-    'The exit button as an input (`gpio`). The way out itself is wired to the lock, never through faced.',
+    'The exit button as an input (`gpio`), to 3.3 V, with `activeLow` to ground. The way out itself is wired to the lock, never through faced.',
   ),
   commandTopic: topic('Where the lock takes its orders (`mqtt`).'),
   unlockPayload: payload('What opens it (`mqtt`).', 'UNLOCK'),
