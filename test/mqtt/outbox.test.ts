@@ -88,7 +88,9 @@ test('the access rules of the documentation let each do its part and no more', {
 
   const command = (id: string) =>
     JSON.stringify({ id, exp: Math.floor(Date.now() / 1000) + 60, name: 'Ada', camera: 'porch' });
-  for (const topic of [`${base}/enroll/set`, `${base}/recognition`, `${base}/status`])
+  for (const topic of ['enroll/set', 'lock/set', 'control/set', 'recognition', 'status'].map(
+    (one) => `${base}/${one}`,
+  ))
     await assert.rejects(house.client.publishAsync(topic, command('house'), { qos: 1 }), { code: 0x87 });
   await assert.rejects(teacher.client.publishAsync(`${base}/recognition`, '{}', { qos: 1 }), { code: 0x87 });
   await teacher.client.publishAsync(`${base}/enroll/set`, command('teacher'), { qos: 1 });
