@@ -2,7 +2,7 @@ import type { ComponentChildren, FunctionComponent } from 'preact';
 import { useCallback, useEffect, useState } from 'preact/hooks';
 import { ask, signedIn, whenSignedOut } from './api.js';
 import { useRoute, useStream } from './hooks.js';
-import { Loading, Problem } from './parts.jsx';
+import { Loading, Problem, Title } from './parts.jsx';
 import { chooseLanguage, currentLanguage, type Key, t } from './text.js';
 import type { Notice, Session } from './types.js';
 import { Backup } from './views/backup.jsx';
@@ -31,7 +31,6 @@ const VIEWS: Readonly<Record<string, FunctionComponent<{ id?: string }>>> = {
   settings: Settings,
   backup: Backup,
   start: Start,
-  more: More,
 };
 const OF_ONE: Readonly<Record<string, FunctionComponent<{ id: string }>>> = {
   events: Why,
@@ -105,7 +104,7 @@ function Alone({ children, switcher }: { children: ComponentChildren; switcher: 
 
 function House({ switcher, onLeft }: { switcher: ComponentChildren; onLeft: () => void }) {
   const [name = 'live', id] = useRoute();
-  const one = id === undefined ? undefined : OF_ONE[name];
+  const OfOne = OF_ONE[name];
   const View = VIEWS[name] ?? Live;
   const leave = async () => {
     await ask('/v1/session', { method: 'DELETE' }).catch(() => undefined);
@@ -114,6 +113,14 @@ function House({ switcher, onLeft }: { switcher: ComponentChildren; onLeft: () =
   useEffect(() => {
     document.title = `${title(name)} · faced`;
   }, [name]);
+  const foot = (
+    <>
+      {switcher}
+      <button type="button" class="language" onClick={leave}>
+        {t('signOut')}
+      </button>
+    </>
+  );
   const link = (to: string, also = '') => (
     <a key={to} class={also} href={`#/${to}`} aria-current={name === to ? 'page' : undefined}>
       {title(to)}
@@ -129,27 +136,20 @@ function House({ switcher, onLeft }: { switcher: ComponentChildren; onLeft: () =
         {MAIN.map((to) => link(to))}
         {FURTHER.map((to) => link(to, 'further'))}
         {link('more', 'more')}
-        <div class="foot">
-          {switcher}
-          <button type="button" class="language" onClick={leave}>
-            {t('signOut')}
-          </button>
-        </div>
+        <div class="foot">{foot}</div>
       </nav>
       <main id="main" tabIndex={-1}>
         <Notices />
-        {one === undefined || id === undefined ? (
-          <View key={name} {...(id === undefined ? {} : { id })} />
+        {name === 'more' ? (
+          <More foot={foot} />
+        ) : OfOne !== undefined && id !== undefined ? (
+          <OfOne key={id} id={id} />
         ) : (
-          <Chosen key={id} view={one} id={id} />
+          <View key={name} {...(id === undefined ? {} : { id })} />
         )}
       </main>
     </div>
   );
-}
-
-function Chosen({ view: View, id }: { view: FunctionComponent<{ id: string }>; id: string }) {
-  return <View id={id} />;
 }
 
 function toMain(): void {
@@ -157,19 +157,23 @@ function toMain(): void {
 }
 
 function title(name: string): string {
-  return t((name in VIEWS ? `nav.${name}` : 'nav.live') as Key);
+  return t((name in VIEWS || name === 'more' ? `nav.${name}` : 'nav.live') as Key);
 }
 
 /** On a phone: what has no place in the bar. */
-function More() {
+function More({ foot }: { foot: ComponentChildren }) {
   return (
-    <ul class="links">
-      {FURTHER.map((to) => (
-        <li key={to}>
-          <a href={`#/${to}`}>{title(to)}</a>
-        </li>
-      ))}
-    </ul>
+    <>
+      <Title>{t('nav.more')}</Title>
+      <ul class="links">
+        {FURTHER.map((to) => (
+          <li key={to}>
+            <a href={`#/${to}`}>{title(to)}</a>
+          </li>
+        ))}
+      </ul>
+      <div class="row">{foot}</div>
+    </>
   );
 }
 

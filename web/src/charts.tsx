@@ -3,7 +3,7 @@ import type { Curve } from './types.js';
 
 const WIDTH = 520;
 const HEIGHT = 220;
-const LEFT = 64;
+const LEFT = 88;
 const BOTTOM = 30;
 const TOP = 12;
 /** The lowest rate that is drawn. */

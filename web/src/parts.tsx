@@ -151,8 +151,8 @@ export function Meter({ label, value, mark }: { label: string; value: number; ma
     <div class="meter">
       <span class="meter-label">{label}</span>
       <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-        <rect class="track" width="100" height="6" rx="3" />
-        <rect class="fill" width={100 * share} height="6" rx="3" />
+        <rect class="track" width="100" height="6" />
+        <rect class="fill" width={100 * share} height="6" />
         {typeof mark === 'number' && <rect class="mark" x={100 * mark - 0.5} width="1" height="6" />}
       </svg>
       <span class="meter-value">{value.toFixed(2)}</span>

@@ -28,7 +28,7 @@ export function Live() {
         <div class="live">
           <section aria-label={t('live.picture')}>
             <CameraChoice cameras={cameras} camera={camera} choose={choose} />
-            <Picture key={camera} camera={camera} frame={seen?.frame} />
+            <Picture key={camera} camera={camera} frame={seen?.frame} state={health?.state} />
             <p class="facts">
               <span>
                 {t('live.rate')} <b>{rate === null ? '–' : number(rate, 1)}</b>

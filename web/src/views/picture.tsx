@@ -40,10 +40,12 @@ export function CameraChoice({
 /** The live picture of a camera. It holds a connection, which is let go when the view is left. */
 export function Picture({
   camera,
-  frame,
+  frame = [4, 3],
+  state,
 }: {
   camera: string;
   frame?: readonly [number, number] | undefined;
+  state?: string | undefined;
 }) {
   const image = useRef<HTMLImageElement>(null);
   const [turn, setTurn] = useState(0);
@@ -60,11 +62,11 @@ export function Picture({
     }, 3000);
     return () => clearTimeout(timer);
   }, [broken]);
-  const [width, height] = frame ?? [4, 3];
+  const over = state === 'ended' || state === 'stopped';
   return (
     <div
       class="picture"
-      ref={(element) => element?.style.setProperty('aspect-ratio', `${width} / ${height}`)}
+      ref={(element) => element?.style.setProperty('aspect-ratio', `${frame[0]} / ${frame[1]}`)}
     >
       <img
         ref={image}
@@ -72,9 +74,9 @@ export function Picture({
         alt={t('live.alt', { camera })}
         onError={() => setBroken(true)}
       />
-      {broken && (
+      {(broken || over) && (
         <p class="over" role="status">
-          {t('live.noPicture')}
+          {over ? t('live.ended') : t('live.noPicture')}
         </p>
       )}
     </div>

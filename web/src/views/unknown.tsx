@@ -7,7 +7,7 @@ import type { PersonRef, UnknownGroup } from '../types.js';
 
 /** Strangers who are kept for a while, to be named or forgotten. */
 export function Unknown() {
-  const { answer, error, again } = useAsked<{ groups: readonly UnknownGroup[] }>('/v1/unknown');
+  const { answer, error, again } = useAsked<{ groups: readonly UnknownGroup[] }>('/v1/unknown', 3000);
   const [named, setNamed] = useState<PersonRef | null>(null);
   return (
     <>
