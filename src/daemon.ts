@@ -33,7 +33,6 @@ import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
 import { BEAT_PATIENCE_MS, Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
 import { Pause } from './pipeline/pause.js';
-import type { Vision } from './pipeline/ports.js';
 import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
@@ -43,6 +42,7 @@ import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { Notifier } from './system/notify.js';
 import { backupsOf, type ConfigChange, HouseWatch, openHttp, recogniserLook, settingsOf } from './web.js';
+import { offerReembedding, wire } from './wiring.js';
 
 export interface DaemonOptions extends Place {
   /** Null: there is none, and the defaults hold. */
@@ -414,64 +414,4 @@ async function build(
     },
     reload,
   };
-}
-
-interface Wiring {
-  readonly vision: Vision;
-  readonly pause: Pause;
-  readonly recognition: Recognition;
-  readonly doors: HouseDoors | null;
-  readonly health: Health;
-  readonly onBeat: () => Promise<void>;
-  readonly log: Logger;
-}
-
-/** The vision worker's words to those whom they concern. Resolves when the sources have ended and all is decided. */
-function wire({ vision, pause, recognition, doors, health, onBeat, log }: Wiring): Promise<void> {
-  const sayHealth = (): void => {
-    recognition
-      .retry()
-      .then(onBeat)
-      .catch((error: unknown) =>
-        log.error({ error: String(error) }, 'the state of health could not be told'),
-      );
-  };
-  vision.on('sighted', (sighting) => {
-    // Nobody judges it, and a source that waits for that goes on.
-    if (pause.paused) vision.judged(1);
-    else recognition.sighted(sighting);
-  });
-  vision.on('trackEnded', (track) => recognition.trackEnded(track));
-  vision.on('livenessChanged', (change) => {
-    if (pause.paused) return;
-    recognition.livenessChanged(change);
-    doors?.livenessChanged(change);
-  });
-  vision.on('restarted', (ended) => {
-    recognition.allTracksEnded();
-    doors?.forget();
-    health.visionEnded(ended);
-    sayHealth();
-  });
-  vision.on('cameraChanged', (camera) => health.camera(camera));
-  vision.on('backendChanged', (state) => health.backend(state));
-  vision.on('beat', (beat) => {
-    health.beat(beat);
-    sayHealth();
-  });
-  return new Promise((resolve) => {
-    vision.on('sourcesEnded', () => void recognition.settled().then(resolve));
-  });
-}
-
-/** Samples of another model are never compared with this one's: who has them is unknown until they are embedded again. */
-async function offerReembedding(service: FacedService, log: Logger): Promise<void> {
-  const { waiting, withoutImage } = await service.keeping.reembedding();
-  if (waiting > 0)
-    log.warn({ samples: waiting }, 'samples of another model can be embedded again: faced people reembed');
-  if (withoutImage > 0)
-    log.warn(
-      { samples: withoutImage },
-      'samples of another model have no picture: enrol these people again, nobody is recognised by them',
-    );
 }

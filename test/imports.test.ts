@@ -14,7 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['camera', 'inference', 'gallery', 'mqtt', 'http', 'door', 'system'],
   ['model-tools'],
   ['vision-worker.ts', 'assemble.ts', 'doors.ts'],
-  ['checkup.ts', 'web.ts'],
+  ['checkup.ts', 'web.ts', 'wiring.ts'],
   ['daemon.ts'],
   ['cli'],
   ['main.ts'],
