@@ -15,6 +15,7 @@ import {
 } from '../../src/image/index.js';
 import { embedding, openStore, randomNumbers } from '../gallery/support.js';
 import { startMosquitto, withoutMosquitto } from '../helpers/broker.js';
+import { turningHead, writePictureClip } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { type Faced, facedIn } from '../helpers/faced.js';
 import { demoPhotos } from '../helpers/models.js';
@@ -172,41 +173,12 @@ test('an import is held to the same rules as an enrolment, and says what it left
   assert.deepEqual([code, (answer as { error: { code: string } }).error.code], [1, 'promise.unmeasured']);
 });
 
-/** A clip of so many seconds in which each picture is shown in turn, moving a little. */
-function clipOf(path: string, pictures: readonly { image: WritableImage; seconds: number }[]): void {
-  const frame = createImage(640, 480, 'bgr24');
-  const writer = new VideoWriter(path, { width: 640, height: 480, fps: 10 });
-  for (const { image, seconds } of pictures)
-    for (let index = 0; index < seconds * 10; index++) {
-      const height = image.height - (index % 20);
-      resizeInto(image, frame, {
-        roi: { x: image.width / 2 - (height * 2) / 3, y: (index % 20) / 2, width: (height * 4) / 3, height },
-      });
-      writer.write(frame);
-    }
-  writer.close();
-}
-
-/** A face of the photographs that looks nearly into the camera, as it is and as a mirror shows it. */
-async function turningHead(): Promise<{ plain: WritableImage; mirrored: WritableImage }> {
-  const photograph = decode(await readFile(join(photographs, 'sample3.jpg')));
-  const plain = createImage(400, 460, 'bgr24');
-  resizeInto(photograph, plain, { roi: { x: 1394, y: 203, width: 400, height: 460 } });
-  const mirrored = createImage(400, 460, 'bgr24');
-  for (let y = 0; y < 460; y++)
-    for (let x = 0; x < 400; x++) {
-      const from = (y * 400 + 399 - x) * 3;
-      mirrored.data.set(plain.data.subarray(from, from + 3), (y * 400 + x) * 3);
-    }
-  return { plain, mirrored };
-}
-
 test('a stranger is kept when asked for, named later with all samples, and known from then on', async (t) => {
   const faced = await facedIn(t, { FACED_GALLERY_KEEP_UNKNOWN_HOURS: '1', FACED_MQTT_EMBEDDED_PORT: '0' });
   const { dir, ada } = await portraits(t);
   const clip = join(dir, 'ada.avi');
   const image = decode(await readFile(ada));
-  clipOf(clip, [{ image: { ...image, data: image.data }, seconds: 3 }]);
+  writePictureClip(clip, [{ image: { ...image, data: image.data }, seconds: 3 }]);
   assert.equal((await faced.run('run', '--source', `file:${clip}`, '--once')).code, 0);
   const { unknown } = await ask<{ unknown: { group: string; faces: number }[] }>(
     faced,
@@ -250,7 +222,7 @@ test('strangers are kept by nobody who did not ask for it', async (t) => {
   const { dir, ada } = await portraits(t);
   const clip = join(dir, 'ada.avi');
   const image = decode(await readFile(ada));
-  clipOf(clip, [{ image: { ...image, data: image.data }, seconds: 2 }]);
+  writePictureClip(clip, [{ image: { ...image, data: image.data }, seconds: 2 }]);
   assert.equal((await faced.run('run', '--source', `file:${clip}`, '--once')).code, 0);
   assert.deepEqual(await ask(faced, 'people', 'unknown', 'list'), { unknown: [] });
 });
@@ -260,7 +232,7 @@ test('a clip as camera leads through an enrolment by command, and says what it w
   const dir = await temporaryDir(t);
   const clip = join(dir, 'head.avi');
   const { plain, mirrored } = await turningHead();
-  clipOf(clip, [
+  writePictureClip(clip, [
     { image: plain, seconds: 6 },
     { image: mirrored, seconds: 8 },
   ]);
@@ -272,7 +244,7 @@ test('a clip as camera leads through an enrolment by command, and says what it w
   assert.ok(samples.some(({ accepted }) => accepted));
   assert.match(stderr, /0\/3 {2}Look straight into the camera/);
   const empty = join(dir, 'empty.avi');
-  clipOf(empty, [{ image: createImage(400, 460, 'bgr24'), seconds: 1 }]);
+  writePictureClip(empty, [{ image: createImage(400, 460, 'bgr24'), seconds: 1 }]);
   const nobody = await faced.json('enroll', 'Dora', '--source', `file:${empty}`);
   assert.equal(nobody.code, 1);
   assert.match(JSON.stringify(nobody.answer), /source\.open-failed|enroll\.timed-out/);
@@ -288,7 +260,7 @@ test('enroll/set with a camera of the daemon: progress, one result, and the audi
   const dir = await temporaryDir(t);
   const clip = join(dir, 'head.avi');
   const { plain, mirrored } = await turningHead();
-  clipOf(clip, [
+  writePictureClip(clip, [
     { image: plain, seconds: 14 },
     { image: mirrored, seconds: 30 },
   ]);

@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demoPortraits } from '../../src/camera/demo.js';
-import { createImage, decode, resizeInto, VideoWriter } from '../../src/image/index.js';
+import { createImage, decode, resizeInto, VideoWriter, type WritableImage } from '../../src/image/index.js';
 import { demoPhotos } from './models.js';
 
 /** The portrait of one of the demo's people, cut from a photograph that a public package ships. */
@@ -38,6 +39,38 @@ export function writeFaceClip(path: string, { jpeg, seconds, emptyS = 0 }: ClipO
     writer.write(frame);
   }
   writer.close();
+}
+
+/** A clip of so many seconds in which each picture is shown in turn, moving a little. */
+export function writePictureClip(
+  path: string,
+  pictures: readonly { image: WritableImage; seconds: number }[],
+): void {
+  const frame = createImage(640, 480, 'bgr24');
+  const writer = new VideoWriter(path, { width: 640, height: 480, fps: 10 });
+  for (const { image, seconds } of pictures)
+    for (let index = 0; index < seconds * 10; index++) {
+      const height = image.height - (index % 20);
+      resizeInto(image, frame, {
+        roi: { x: image.width / 2 - (height * 2) / 3, y: (index % 20) / 2, width: (height * 4) / 3, height },
+      });
+      writer.write(frame);
+    }
+  writer.close();
+}
+
+/** A face of the photographs that looks nearly into the camera, as it is and as a mirror shows it. */
+export async function turningHead(): Promise<{ plain: WritableImage; mirrored: WritableImage }> {
+  const photograph = decode(await readFile(join((await demoPhotos())[0] ?? '', '..', 'sample3.jpg')));
+  const plain = createImage(400, 460, 'bgr24');
+  resizeInto(photograph, plain, { roi: { x: 1394, y: 203, width: 400, height: 460 } });
+  const mirrored = createImage(400, 460, 'bgr24');
+  for (let y = 0; y < 460; y++)
+    for (let x = 0; x < 400; x++) {
+      const from = (y * 400 + 399 - x) * 3;
+      mirrored.data.set(plain.data.subarray(from, from + 3), (y * 400 + x) * 3);
+    }
+  return { plain, mirrored };
 }
 
 /** A clip as a camera: at its own pace, and from its beginning again after each end. */

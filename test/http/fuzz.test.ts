@@ -22,12 +22,20 @@ test('the document is OpenAPI 3.1, and random requests to all of it break nothin
   assert.equal(new Set(ids).size, ids.length, 'operations have names of their own');
 
   const token = web.made ?? '';
+  const memory = async () => {
+    const { text } = await web.ask('/metrics');
+    return Number(/^faced_resident_memory_bytes (\S+)$/m.exec(text)?.[1]) / 2 ** 20;
+  };
+  // Every kind of work has been done once by then, and what that loads stays.
+  const warm = Math.min(2000, SHOTS / 2);
+  let [count, warmMb] = [0, Number.NaN];
   const seen = new Map<number, number>();
   const shots = shotsAt(body, (await demoPhotos()).slice(0, 2));
   await fc.assert(
     fc.asyncProperty(shots, async (shot) => {
       const { status, wrong } = await fire(web.base, token, shot);
       seen.set(status, (seen.get(status) ?? 0) + 1);
+      if (++count === warm) warmMb = await memory();
       if (wrong !== null)
         t.diagnostic(`${shot.method} ${shot.url}: ${wrong}\n${web.daemon.stderr().slice(-600)}`);
       assert.equal(wrong, null);
@@ -43,5 +51,11 @@ test('the document is OpenAPI 3.1, and random requests to all of it break nothin
     JSON.stringify([...seen]),
   );
   assert.equal((await web.ask('/healthz')).status, 200);
+  const endMb = await memory();
+  t.diagnostic(
+    `memory: ${warmMb.toFixed(0)} MB after ${warm} requests, ${endMb.toFixed(0)} MB after ${count}`,
+  );
+  // The samples that were enrolled meanwhile are in it.
+  assert.ok(endMb < warmMb + 64, `memory grew from ${warmMb} to ${endMb} MB`);
   assert.doesNotMatch(web.daemon.stderr(), /started again|defect|Error:/);
 });

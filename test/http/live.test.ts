@@ -2,24 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createImage, decode, resizeInto, VideoWriter } from '../../src/image/index.js';
+import { decode } from '../../src/image/index.js';
+import { writeFaceClip } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openWeb, portrait, type Web } from './support.js';
-
-/** One face that moves a little for half a minute. */
-async function clipOf(path: string, jpeg: Uint8Array): Promise<void> {
-  const face = decode(jpeg);
-  const frame = createImage(640, 480, 'bgr24');
-  const writer = new VideoWriter(path, { width: 640, height: 480, fps: 15 });
-  for (let index = 0; index < 450; index++) {
-    const sway = Math.sin(index / 8);
-    const height = face.height * (0.9 + 0.05 * sway);
-    const roi = { x: -0.2 * face.width, y: 5 * sway, width: (height * 4) / 3, height };
-    resizeInto(face, frame, { roi });
-    writer.write(frame);
-  }
-  writer.close();
-}
 
 /** JPEGs of a multipart stream, as they come, until it is left. */
 async function* pictures(web: Web, path: string, token: string): AsyncGenerator<Buffer> {
@@ -75,9 +61,10 @@ interface Faces {
 test('the live view: boxes and names, encoded once for all who watch, and events as they happen', async (t) => {
   const dir = await temporaryDir(t);
   const clip = join(dir, 'ada.avi');
-  await clipOf(clip, await portrait('Ada'));
+  const jpeg = await portrait('Ada');
+  writeFaceClip(clip, { jpeg, seconds: 30 });
   const ada = join(dir, 'ada.jpg');
-  await writeFile(ada, await portrait('Ada'));
+  await writeFile(ada, jpeg);
   const web = await openWeb(t, {
     before: ['read'],
     argv: ['--source', `file:${clip}?pace=real`],
