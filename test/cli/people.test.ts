@@ -5,14 +5,7 @@ import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import { connectAsync } from 'mqtt';
 import { demoPortraits } from '../../src/camera/demo.js';
-import {
-  createImage,
-  decode,
-  encodeJpeg,
-  resizeInto,
-  VideoWriter,
-  type WritableImage,
-} from '../../src/image/index.js';
+import { createImage, decode, encodeJpeg, resizeInto } from '../../src/image/index.js';
 import { embedding, openStore, randomNumbers } from '../gallery/support.js';
 import { startMosquitto, withoutMosquitto } from '../helpers/broker.js';
 import { turningHead, writePictureClip } from '../helpers/clips.js';
