@@ -1,3 +1,4 @@
+import { describeBoard, readBoard } from './board.js';
 import { cameraChecks } from './doctor-camera.js';
 import { type DoorOptions, doorChecks } from './doctor-door.js';
 import { diskCheck, memoryCheck, nodeCheck, stateDirCheck } from './doctor-machine.js';
@@ -68,6 +69,7 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const root = options.root ?? '/';
   const { samples } = options;
   const groups = await Promise.all([
+    guarded('board', async () => ({ name: 'board', ok: true, detail: describeBoard(readBoard(root)) })),
     guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
     guarded('opencv', () => addonCheck(options.loadAddon)),
     guarded('models', async () => modelCheck(await options.models())),

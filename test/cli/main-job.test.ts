@@ -250,7 +250,18 @@ test('doctor answers every check, with a mend for each that fails', async (t) =>
   const { answer } = await faced.json('doctor');
   const { checks } = answer as { checks: { name: string; ok: boolean; detail: string; fix?: string }[] };
   const names = checks.map(({ name }) => name);
-  for (const name of ['node', 'opencv', 'models', 'camera', 'broker', 'memory', 'state', 'key', 'promise']) {
+  for (const name of [
+    'board',
+    'node',
+    'opencv',
+    'models',
+    'camera',
+    'broker',
+    'memory',
+    'state',
+    'key',
+    'promise',
+  ]) {
     assert.ok(names.includes(name), `${name} is missing from ${names.join(', ')}`);
   }
   for (const { name, ok, fix } of checks) assert.ok(ok || fix !== undefined, `${name} fails without a mend`);

@@ -43,7 +43,20 @@ test('a healthy machine', async (t) => {
   assertMends(checks);
   assert.deepEqual(
     checks.map((check) => check.name),
-    ['node', 'opencv', 'models', 'camera', 'broker', 'clock', 'memory', 'state', 'disk', 'key', 'promise'],
+    [
+      'board',
+      'node',
+      'opencv',
+      'models',
+      'camera',
+      'broker',
+      'clock',
+      'memory',
+      'state',
+      'disk',
+      'key',
+      'promise',
+    ],
   );
   // The clock of the machine that runs the tests is its own affair.
   assert.deepEqual(bad(checks.filter((check) => check.name !== 'clock')), []);
