@@ -39,7 +39,9 @@ export function worded(error: unknown, place = ''): { message: string; fix: stri
 
 /** The daemon's messages begin small, as parts of its log lines. */
 function sentence(text: string): string {
-  const first = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  // The path of a setting stays as it is written.
+  const path = /^\w+\.\w/.test(text);
+  const first = path ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
   return /[.!?:]$/.test(first) ? first : `${first}.`;
 }
 

@@ -139,13 +139,15 @@ function Doctor() {
         {t('doctor.look')}
       </Button>
       <Problem error={error} />
-      <ul class="results" role="status">
-        {checks?.map(({ name, ok, detail, fix }) => (
-          <li key={name} class={ok ? 'good' : 'bad'}>
-            <b>{name}</b> {detail} {fix !== undefined && <em>{fix}</em>}
-          </li>
-        ))}
-      </ul>
+      <div role="status">
+        <ul class="results">
+          {checks?.map(({ name, ok, detail, fix }) => (
+            <li key={name} class={ok ? 'good' : 'bad'}>
+              <b>{name}</b> {detail} {fix !== undefined && <em>{fix}</em>}
+            </li>
+          ))}
+        </ul>
+      </div>
     </section>
   );
 }
