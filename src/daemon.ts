@@ -337,7 +337,6 @@ async function build(
       const settings = [...new Set([...named, ...changed])];
       if (settings.length > 0)
         await store.audit({ kind: 'config', actor, detail: { settings, needRestart } });
-      written = next;
       // Whatever can be refused is, before anything has changed.
       const changeDoors = await doors?.prepare(next);
       await keeper.change(promiseSettings(next));
@@ -346,6 +345,7 @@ async function build(
       const gallery = { ...config.gallery, samplesPerPerson, keepImages };
       const { recognition, liveness, audit } = next;
       config = { ...config, recognition, liveness, gallery, audit };
+      written = next;
     } catch (error) {
       const { code } = FacedError.from(error);
       await store.audit({ kind: 'config-refused', actor, detail: { code } });

@@ -1,4 +1,5 @@
 /** The HTTP interface, and the watch over what people should hear of: from the configuration to parts. */
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { type Config, editConfig, isFileOnly, SCHEMA, shownConfig } from './config/index.js';
@@ -7,6 +8,7 @@ import { restoreBackup } from './gallery/backup-file.js';
 import type { HttpParts, MachineLook, RecogniserLook } from './http/parts.js';
 import type { HttpServer } from './http/server.js';
 import type { ModelCard } from './inference/card.js';
+import { writeFileAtomic } from './lib/atomic-file.js';
 import type { Logger } from './lib/log.js';
 import type { Access } from './pipeline/access.js';
 import { Notices } from './pipeline/notices.js';
@@ -156,9 +158,15 @@ export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
   const file = parts.configFile ?? join(stateDir, 'faced.yaml');
   let last: Promise<unknown> = Promise.resolve();
   const change = async (patch: Readonly<Record<string, unknown>>, actor: string) => {
+    const before = await readFile(file).catch(absent);
     const { config } = await editConfig({ file, env, patch });
     const paths = leaves(patch);
-    const needRestart = await reload(config, { actor, settings: paths });
+    const needRestart = await reload(config, { actor, settings: paths }).catch(async (error: unknown) => {
+      // What cannot hold now must not keep the next start from succeeding.
+      if (before === null) await rm(file);
+      else await writeFileAtomic(file, before, 0o600);
+      throw error;
+    });
     const overridden = paths.filter((path) => !same(valueAt(config, path), valueAt(patch, path)));
     return { config: shownConfig(config), needRestart, overridden };
   };
@@ -174,6 +182,11 @@ export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
       return turn;
     },
   };
+}
+
+function absent(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
 }
 
 /** Paths of all that is no section. */

@@ -146,3 +146,30 @@ test('settings, doctor, samples with pictures, merge, backup and restore', async
     assert.equal((await web.faced.json('audit', 'verify')).code, 0);
   });
 });
+
+test('a promise that no measurement supports is refused, and nothing has changed: the file neither', async (t) => {
+  const config = join(await temporaryDir(t), 'faced.yaml');
+  const file = '# mine\nrecognition:\n  strangersPerThousand: 5\n';
+  await writeFile(config, file);
+  const web = await openWeb(t, { before: ['admin'], env: { FACED_CONFIG: config } });
+  const token = web.made ?? '';
+  for (const name of ['Ada', 'Bea'] as const) {
+    const body = form([await portrait(name)], { name });
+    assert.equal((await web.ask('/v1/people', { method: 'POST', token, body })).status, 200);
+  }
+  const refused = await web.ask('/v1/config', {
+    ...{ method: 'PATCH', token, headers: JSON_TYPE },
+    body: JSON.stringify({ recognition: { strangersPerThousand: 0.001 } }),
+  });
+  assert.equal(refused.body.error?.code, 'promise.unmeasured', refused.text);
+  assert.equal(await readFile(config, 'utf8'), file);
+  assert.equal((await web.ask('/v1/config', { token })).body.config.recognition.strangersPerThousand, 5);
+  const { answer } = await web.faced.json('audit', 'export');
+  const { rows } = answer as { rows: { kind: string; actor: string }[] };
+  const written = rows.filter(({ kind }) => kind.startsWith('config'));
+  assert.deepEqual(
+    written.map(({ kind }) => kind),
+    ['config', 'config-refused'],
+  );
+  for (const { actor } of written) assert.match(actor, /^http:token:/);
+});
