@@ -251,7 +251,7 @@ function judge(before: World, effects: readonly DoorEffect[], rules: DoorRules):
   return { world: prune(world, rules), why, unlocked };
 }
 
-/** Null when the history justifies a grant. Written from the issue, not from the policy. */
+/** Null when the history justifies a grant. Written from the requirement, not from the policy. */
 function objectionTo(world: World, path: string, person: string | null, rules: DoorRules): string | null {
   const { history, tick } = world;
   const age = ({ at }: Remembered) => (tick - at) * TICK_MS;
