@@ -271,6 +271,8 @@ test('a first start to a deleted person, in a real browser', { skip: withoutBrow
     await phone.getByRole('heading', { name: 'More' }).waitFor();
     await visit(phone, web, 'live');
     await shown(phone, 640);
+    await phone.locator('.faces li', { hasText: 'Ada' }).getByText('Known').waitFor();
+    await until(phone, "Number(document.querySelector('.facts b')?.textContent) > 0");
     await picture(phone, 'page-phone');
     await visit(phone, web, 'more');
     await phone.getByRole('button', { name: 'Sign out' }).click();

@@ -1,9 +1,9 @@
-import { number, t } from './text.js';
+import { compact, t } from './text.js';
 import type { Curve } from './types.js';
 
 const WIDTH = 520;
 const HEIGHT = 220;
-const LEFT = 88;
+const LEFT = 84;
 const BOTTOM = 30;
 const TOP = 12;
 /** The lowest rate that is drawn. */
@@ -35,7 +35,7 @@ export function CurveChart({ curve, marks }: { curve: Curve; marks: Marks }) {
           <g key={rate}>
             <line class="grid" x1={LEFT} x2={WIDTH - 12} y1={y(rate)} y2={y(rate)} />
             <text x={LEFT - 6} y={y(rate) + 4} text-anchor="end">
-              {rate === 1 ? '1' : `1 : ${number(1 / rate)}`}
+              {rate === 1 ? '1' : `1 : ${compact(1 / rate)}`}
             </text>
           </g>
         ))}

@@ -68,6 +68,11 @@ export function number(value: number, digits = 0): string {
   return value.toLocaleString(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits });
 }
 
+/** 1M, 100万. */
+export function compact(value: number): string {
+  return value.toLocaleString(locale(), { notation: 'compact' });
+}
+
 export function percent(share: number, digits = 0): string {
   return share.toLocaleString(locale(), { style: 'percent', maximumFractionDigits: digits });
 }

@@ -82,17 +82,7 @@ function Shown({ reports, last }: { reports: readonly Report[]; last: Report }) 
           </p>
         )}
       </section>
-      <section class="card">
-        <h2>{t('health.stages')}</h2>
-        {STAGES.filter((stage) => reports.some(({ stages }) => stages[stage] !== undefined)).map((stage) => (
-          <Spark
-            key={stage}
-            label={maybe(`stage.${stage}`) ?? stage}
-            values={reports.map((one) => mean(one, stage))}
-            text={`${number(mean(last, stage), 1)} ms`}
-          />
-        ))}
-      </section>
+      <Stages reports={reports} last={last} />
       <section class="card">
         <h2>{t('health.cameras')}</h2>
         <dl class="figures">
@@ -109,6 +99,24 @@ function Shown({ reports, last }: { reports: readonly Report[]; last: Report }) 
         </dl>
       </section>
     </>
+  );
+}
+
+function Stages({ reports, last }: { reports: readonly Report[]; last: Report }) {
+  const seen = STAGES.filter((stage) => reports.some(({ stages }) => stages[stage] !== undefined));
+  if (seen.length === 0) return null;
+  return (
+    <section class="card">
+      <h2>{t('health.stages')}</h2>
+      {seen.map((stage) => (
+        <Spark
+          key={stage}
+          label={maybe(`stage.${stage}`) ?? stage}
+          values={reports.map((one) => mean(one, stage))}
+          text={`${number(mean(last, stage), 1)} ms`}
+        />
+      ))}
+    </section>
   );
 }
 

@@ -53,6 +53,7 @@ function reason({ decision, similarity, threshold, runnerUp, person }: Event): s
     r: runnerUp?.toFixed(2) ?? '–',
   };
   if (decision === 'unknown' && similarity === null) return t('why.nobodyToCompare');
+  if (decision === 'known' && runnerUp === null) return t('why.knownAlone', values);
   return t(`why.${decision}`, values);
 }
 
