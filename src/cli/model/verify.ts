@@ -7,6 +7,7 @@ import { DEMO_PHOTOS } from '../../inference/fetch.js';
 import { modelsDir } from '../../inference/model-dir.js';
 import { ModelStore } from '../../inference/store.js';
 import { type EmbeddedSet, operatingPoints, pairAccuracy } from '../../model-tools/accuracy.js';
+import { CURVE_RATES, curvePoints, type Measured, told } from '../../model-tools/curve.js';
 import { evenly, pictureFiles } from '../../model-tools/faces.js';
 import { lineChart } from '../../model-tools/svg.js';
 import { writeOutput } from '../../model-tools/variant.js';
@@ -15,17 +16,13 @@ import { parsePairs } from '../../vision/evaluate.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { type NamedModel, resolveModel } from './resolve.js';
 
-/** Five rates for each power of ten, down to one in a million. */
-const RATES = Array.from({ length: 26 }, (_, at) => Number((10 ** (-1 - at / 5)).toPrecision(4)));
-/** A rate that fewer impostor pairs than these stand for is not told. */
-const LEAST_PAIRS = 5;
 /** A variant may share the space of the model it was made from when mixing costs at most this much at 1e-3. */
 const MIXED_LOSS = 0.003;
 /** Fewer pairs than these say nothing about a rate of 1e-3. */
 const ENOUGH_IMPOSTORS = 1_000_000;
 const ENOUGH_GENUINE = 1000;
 
-type Points = ReturnType<typeof operatingPoints>;
+type Points = Measured;
 
 /**
  * `faced model verify M [--against N] [--images DIR [--pairs F] [--limit COUNT]] [--looks 1|2] [--svg FILE] [--dry]`:
@@ -113,9 +110,9 @@ function judge({
   comparable: boolean;
   pairs: Parameters<typeof pairAccuracy>[2] | null;
 }) {
-  const own = told(operatingPoints(a, a, RATES));
-  const against = told(operatingPoints(b, b, RATES));
-  const mixed = comparable ? told(operatingPoints(a, b, RATES)) : null;
+  const own = told(operatingPoints(a, a, CURVE_RATES));
+  const against = told(operatingPoints(b, b, CURVE_RATES));
+  const mixed = comparable ? told(operatingPoints(a, b, CURVE_RATES)) : null;
   const joins = mixed !== null && enough(mixed) && fnmrAt(mixed) - fnmrAt(against) <= MIXED_LOSS;
   return {
     pairs:
@@ -134,12 +131,6 @@ function judge({
 }
 
 type Verdict = ReturnType<typeof judge>;
-
-/** Without the rates that too few pairs stand for. */
-function told(points: Points): Points {
-  const { impostorPairs } = points;
-  return { ...points, points: points.points.filter(({ fmr }) => fmr * impostorPairs >= LEAST_PAIRS) };
-}
 
 function enough({ impostorPairs, genuinePairs }: Points): boolean {
   return impostorPairs >= ENOUGH_IMPOSTORS && genuinePairs >= ENOUGH_GENUINE;
@@ -212,17 +203,8 @@ async function writeVerdict(
     images: measured.images,
     impostorPairs: measured.own.impostorPairs,
     genuinePairs: measured.own.genuinePairs,
-    points: rising(measured.own).map(({ fmr, threshold, fnmr }) => ({
-      fmr,
-      threshold: Number(threshold.toFixed(5)),
-      tmr: Number((1 - fnmr).toFixed(4)),
-    })),
+    points: curvePoints(measured.own),
   };
   await writeOutput(path, `${JSON.stringify({ ...content, curve }, null, 2)}\n`);
   return path;
-}
-
-/** A card wants each threshold above the one before; two rates may share one where pairs are few. */
-function rising({ points }: Points): Points['points'] {
-  return points.filter(({ threshold }, at) => threshold > (points[at - 1]?.threshold ?? -1) + 1e-5);
 }
