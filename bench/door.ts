@@ -1,5 +1,6 @@
 /**
- * From a face in front of the camera to the lock's line: `node dist/bench/door.js IMAGES [--trials 8] [--fps 15] [--json]`.
+ * From a face in front of the camera to the lock's line: `node dist/bench/door.js IMAGES [--trials 8] [--fps 15]
+ * [--pace N] [--json]`. The camera gives `--fps` pictures a second; `--pace` of them are looked at (left out: faced's own pace).
  * IMAGES: photographs in the form of LFW (`Name/Name_0001.jpg`). The whole daemon runs, with the real models, store and
  * lock holder; the camera is a stream of pictures that this program writes at a camera's pace into a pipe, so it knows
  * when the first picture with the face left. The lock is the recorder, which writes the moment (CLOCK_MONOTONIC) at
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
   options: {
     trials: { type: 'string', default: '8' },
     fps: { type: 'string', default: '15' },
+    pace: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -45,6 +47,7 @@ const { paths, clips } = await material(images);
 const empty = pictureOfNobody();
 const report = {
   fps: FPS,
+  pace: values.pace === undefined ? 'default' : Number(values.pace),
   processors: cpus().length,
   load: loadavg()[0],
   passive: await measure('passive'),
@@ -94,7 +97,7 @@ async function measure(liveness: 'passive' | 'active') {
   writeFileSync(
     file,
     [
-      `cameras: {porch: {source: "gstreamer:filesrc location=${pipe} ! multipartdemux single-stream=true ! jpegdec", trusted: door, fps: ${FPS}}}`,
+      `cameras: {porch: {source: "gstreamer:filesrc location=${pipe} ! multipartdemux single-stream=true ! jpegdec", trusted: door${values.pace === undefined ? '' : `, fps: ${Number(values.pace)}`}}}`,
       `doors: {front: {lock: {driver: recorder, file: ${record}}, cameras: [porch], modes: [face], pulse: 0.1, coolDown: ${SHOWN_S},`,
       `  sure: {liveness: ${liveness}, passiveScore: 0, quality: 0.1}}}`,
       'access: {groups: {all: []}, rules: [{name: all, doors: [all], groups: [all], when: always}]}',

@@ -28,7 +28,7 @@ function mistakeOf(error: ErrorObject): Mistake | undefined {
     case 'required':
       return { path: join(path, String(error.params.missingProperty)), problem: 'is missing' };
     default:
-      return { path, problem: `must be ${expected(error.keyword, schema)} (is ${shown(error.data)})` };
+      return { path, problem: `must be ${expected(error, schema)} (is ${shown(error.data)})` };
   }
 }
 
@@ -44,18 +44,28 @@ function unknownKey(path: string, key: string, schema: SchemaNode): Mistake {
   return { path: join(path, key), problem: `is not a setting; ${hint}` };
 }
 
-/** A fraction within the range is refused for its type alone, so the sentence has to say so. */
-function expected(keyword: string, schema: SchemaNode): string {
-  const sentence = expectation(schema);
-  const ofWholes = schema.type === 'integer' && schema.enum === undefined && /^\d/.test(sentence);
-  return keyword === 'type' && ofWholes ? `a whole number from ${sentence}` : sentence;
+/**
+ * A fraction within the range is refused for its type alone, so the sentence has to say so. Who gave a number where a
+ * whole one belongs is told the range; that there may be none does not help them.
+ */
+function expected({ keyword, data }: ErrorObject, schema: SchemaNode): string {
+  const ofWholes = typesOf(schema).includes('integer') && schema.enum === undefined;
+  const sentence =
+    ofWholes && typeof data === 'number' ? baseExpectation(schema, typesOf(schema)) : expectation(schema);
+  return keyword === 'type' && ofWholes && /^\d/.test(sentence)
+    ? `a whole number from ${sentence}`
+    : sentence;
 }
 
 /** What finishes "must be …" for a node of the schema. */
 export function expectation(schema: SchemaNode): string {
-  const types = typeof schema.type === 'string' ? [schema.type] : (schema.type ?? []);
+  const types = typesOf(schema);
   const base = baseExpectation(schema, types);
   return types.includes('null') ? `${base}, or null` : base;
+}
+
+function typesOf({ type }: SchemaNode): readonly string[] {
+  return typeof type === 'string' ? [type] : (type ?? []);
 }
 
 function baseExpectation(schema: SchemaNode, types: readonly string[]): string {

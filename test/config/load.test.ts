@@ -178,7 +178,7 @@ test('the state directory’s file is found, defaults fill it, empty sections ar
   writeFileSync(join(state, 'faced.yaml'), 'mqtt:\nlog:\ncameras:\n  door:\n    source: demo\n');
   const { config, source } = loadConfig({ env: { FACED_STATE_DIR: state } });
   assert.equal(source, join(state, 'faced.yaml'));
-  assert.equal(config.cameras.door?.fps, 10);
+  assert.equal(config.cameras.door?.rotation, 0);
   assert.equal(config.mqtt.healthEvery, 60);
 });
 
