@@ -44,25 +44,6 @@ function writeClip(path: string, seconds: number): void {
   writer.close();
 }
 
-/** Milliseconds of the pipeline itself for the picture, without HTTP and without a camera beside it. */
-async function pipelineMs(): Promise<number> {
-  const store = new ModelStore({ dir: modelsDir() });
-  const { detector, embedder, liveness } = await openModels({
-    ...{ store, models: { liveness: 'minifasnet' }, detector: FOR_PICTURES },
-  });
-  const analyser = new ImageAnalyser(
-    liveness === null ? { detector, embedder } : { detector, embedder, liveness },
-  );
-  const times: number[] = [];
-  for (let round = 0; round < 60; round++) {
-    const startedAt = performance.now();
-    await analyser.analyse(decode(picture));
-    times.push(performance.now() - startedAt);
-  }
-  await store.releaseAll();
-  return quantile(times.slice(10), 0.5);
-}
-
 function quantile(times: readonly number[], share: number): number {
   const sorted = [...times].sort((a, b) => a - b);
   return Number(
@@ -158,19 +139,36 @@ async function watchFor(seconds: number, base: string, token: string): Promise<n
   return pictures / seconds;
 }
 
-/** One after the other on an idle daemon, for the cost of HTTP itself. */
-async function alone(token: string) {
+/**
+ * Milliseconds of the pipeline itself, without HTTP and without a camera beside it, and of the same picture over HTTP on an
+ * idle daemon: in turns, so that both meet the same machine.
+ */
+async function alone(token: string): Promise<{ pipelineMs: number; httpMs: number; ratio: number }> {
+  const store = new ModelStore({ dir: modelsDir() });
+  const { detector, embedder, liveness } = await openModels({
+    ...{ store, models: { liveness: 'minifasnet' }, detector: FOR_PICTURES },
+  });
+  const analyser = new ImageAnalyser(
+    liveness === null ? { detector, embedder } : { detector, embedder, liveness },
+  );
   const { child, base } = await startDaemon([]);
-  const times: number[] = [];
-  for (let round = 0; round < 60; round++) times.push((await ask(base, token)).ms);
+  const [pipeline, http]: [number[], number[]] = [[], []];
+  for (let round = 0; round < 120; round++) {
+    const startedAt = performance.now();
+    await analyser.analyse(decode(picture));
+    pipeline.push(performance.now() - startedAt);
+    http.push((await ask(base, token)).ms);
+  }
   child.kill('SIGTERM');
   await new Promise((resolve) => child.once('exit', resolve));
-  return quantile(times.slice(10), 0.5);
+  await store.releaseAll();
+  const [pipelineMs, httpMs] = [quantile(pipeline.slice(20), 0.5), quantile(http.slice(20), 0.5)];
+  return { pipelineMs, httpMs, ratio: Number((httpMs / pipelineMs).toFixed(3)) };
 }
 
 try {
   const token = makeToken();
-  const [pipeline, http] = [await pipelineMs(), await alone(token)];
+  const recognize = await alone(token);
   const { child, base } = await startDaemon(['--source', `file:${clip}?pace=real`]);
   await pause(3000);
   const quiet = await pace(base, () => pause(10_000));
@@ -195,7 +193,7 @@ try {
   const other = answers.filter(({ status }) => status !== 200 && status !== 429).length;
   console.log(
     JSON.stringify({
-      recognize: { pipelineMs: pipeline, httpMs: http, ratio: Number((http / pipeline).toFixed(3)) },
+      recognize,
       load: {
         ...{
           clients: CLIENTS,

@@ -29,8 +29,11 @@ export class Arrivals {
     this.#proxies = new Set(trustedProxies.map(plainAddress));
   }
 
-  /** Throws `http.cross-site`, or `http.forbidden` in clear from another machine. */
-  check({ method = '', headers, socket }: IncomingMessage): Arrived {
+  /** Throws `http.cross-site`, `http.forbidden` in clear from another machine, `http.invalid` for what is no address. */
+  check({ method = '', url = '', headers, socket }: IncomingMessage): Arrived {
+    // RFC 9112, 3.2: a path or a whole address; the other forms are for proxies and for OPTIONS.
+    if (!/^(?:\/|https?:\/\/)/i.test(url))
+      throw new FacedError('http.invalid', 'the address of the request has a form that is not served');
     const peer = plainAddress(socket.remoteAddress ?? '');
     const proxied = this.#proxies.has(peer);
     const encrypted = 'encrypted' in socket && socket.encrypted === true;

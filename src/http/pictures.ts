@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { FacedError } from '../domain/errors.js';
 import { readHeader } from '../image/header.js';
@@ -78,7 +79,8 @@ async function fromForm(
   const fields: Record<string, unknown> = {};
   const parts = request.parts({
     limits: {
-      fileSize: maxBytes,
+      // One more than is allowed: that it came is how a file that is too large shows.
+      fileSize: maxBytes + 1,
       files: most,
       fields: 16,
       fieldSize: 4096,
@@ -88,15 +90,27 @@ async function fromForm(
   });
   try {
     for await (const part of parts) {
-      if (part.type === 'file') pictures.push(await part.toBuffer());
+      if (part.type === 'file') pictures.push(await contentOf(part.file, maxBytes));
       else if (!FORBIDDEN_FIELDS.has(part.fieldname)) fields[part.fieldname] = part.value;
     }
   } catch (error) {
     // Limits have a status of their own; what the parser says of a form that breaks off has none.
-    if (error instanceof Error && 'statusCode' in error) throw error;
+    if (error instanceof FacedError || (error instanceof Error && 'statusCode' in error)) throw error;
     throw new FacedError('http.invalid', 'the form is cut off or malformed', { cause: error });
   }
   return { pictures, fields };
+}
+
+/** Refuses a file as soon as it is too large: toBuffer() of the form's parser would wait until the sender ends it. */
+async function contentOf(file: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of file as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new FacedError('image.too-large', `a picture may have ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 const FORBIDDEN_FIELDS = new Set(['__proto__', 'constructor', 'prototype']);

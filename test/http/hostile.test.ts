@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { crc32, deflateSync } from 'node:zlib';
 import { openServer } from './server-support.js';
 import { form, openWeb, portrait } from './support.js';
 
@@ -100,7 +101,31 @@ test('pictures that are none, are cut off, or are bombs are refused by their cod
       head('Content-Type: image/jpeg\r\nTransfer-Encoding: chunked') + chunk.repeat(24),
     );
     assert.match(streamed, /^HTTP\/1\.1 413 /);
+    const file = '--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n';
+    const form = await speak(
+      web.base,
+      head('Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked') +
+        `${file.length.toString(16)}\r\n${file}\r\n${chunk.repeat(24)}`,
+    );
+    assert.match(form, /^HTTP\/1\.1 413 /);
+    const json = await speak(
+      web.base,
+      `${head('Content-Type: application/json\r\nContent-Length: 1073741824')}{"image":"`,
+    );
+    assert.match(json, /^HTTP\/1\.1 413 /);
   });
+
+  await t.test(
+    'forty-nine megapixels in fifty kilobytes, eight at once, are looked at or told to wait',
+    async () => {
+      const bomb = pngOf(7000, 7000);
+      assert.ok(bomb.length < 200_000, `${bomb.length} bytes`);
+      const answers = await Promise.all(Array.from({ length: 8 }, () => post(bomb, 'image/png')));
+      for (const { status, text } of answers) assert.ok([200, 429].includes(status), text);
+      const [answered] = answers.filter(({ status }) => status === 200);
+      assert.deepEqual(answered?.body, { faces: [] });
+    },
+  );
 
   await t.test(
     'more at once than may wait are told when to come again, and the others are answered',
@@ -123,6 +148,26 @@ test('pictures that are none, are cut off, or are bombs are refused by their cod
     assert.doesNotMatch(web.daemon.stderr(), /started again|defect/);
   });
 });
+
+/** A whole PNG in which every pixel is black. */
+function pngOf(width: number, height: number): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const grey = pngHeader(width, height).subarray(16, 29);
+  // Colour type 0, one byte a pixel.
+  grey.writeUInt8(0, 9);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', grey),
+    chunk('IDAT', deflateSync(Buffer.alloc(height * (width + 1)), { level: 9 })),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
 
 function pngHeader(width: number, height: number): Buffer {
   const header = Buffer.alloc(33);
@@ -249,6 +294,29 @@ test('guessed tokens make the address wait, with a right one too', async (t) => 
   assert.ok(Number(waits.headers.get('retry-after')) >= 1);
   const refused = (await store.exportAudit({ limit: 100 })).filter(({ actor }) => actor === 'http:unknown');
   assert.ok(refused.length > 0);
+});
+
+test('guessed passwords and codes are slowed by name and by address, and then locked', async (t) => {
+  const { base, access } = await openServer(t);
+  const { code } = await access.pairingCode({ actor: 'cli' });
+  await access.createFirstAccount({ name: 'Ada', password: 'correct horse battery', code: code ?? '' });
+  const post = (path: string, body: object) =>
+    fetch(`${base}${path}`, { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) });
+  const signIn = (name: string, password: string) => post('/v1/session', { name, password });
+  for (let count = 0; count < 5; count++) assert.equal((await signIn('Ada', 'wrong password')).status, 401);
+  const locked = await signIn('Ada', 'correct horse battery');
+  assert.equal(locked.status, 429, 'the name has to wait, with the right password too');
+  assert.equal(((await locked.json()) as { error: { code: string } }).error.code, 'http.locked');
+  assert.ok(Number(locked.headers.get('retry-after')) >= 1);
+  // Another name from the same address: after ten wrong ones the address waits, whatever it asks for with a secret.
+  const others = [];
+  for (let count = 0; count < 8; count++) others.push((await signIn(`Bea ${count}`, 'x')).status);
+  assert.equal(others[0], 401);
+  assert.equal(others.at(-1), 429);
+  assert.equal(
+    (await post('/v1/accounts/first', { name: 'B', password: 'long enough 123', code: '0' })).status,
+    429,
+  );
 });
 
 test('path tricks lead nowhere, and errors tell no path, stack or name', async (t) => {

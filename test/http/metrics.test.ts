@@ -71,6 +71,7 @@ test('metrics of a house that saw somebody; dashboard and alerts use names that 
   assert.equal(health.status, 200, health.text);
   assert.equal(health.body.cameras[0].camera, 'camera');
   assert.ok(health.body.machine.diskFree > 0);
+  assert.ok([0, 1, 2, null].includes(health.body.machine.memoryLevel));
   assert.equal((await web.ask('/v1/health')).status, 401);
   const proxied = await web.ask('/metrics', { headers: { 'x-forwarded-for': '203.0.113.9' } });
   assert.equal(proxied.status, 401, 'what comes through a proxy that nobody named is not this machine');
