@@ -40,7 +40,15 @@ async function house(t: TestContext): Promise<Web> {
   const config = join(dir, 'faced.yaml');
   writeFileSync(
     config,
-    `cameras: { door: { source: 'file:${clip}?pace=real' } }\ngallery: { keepImages: true, keepUnknownHours: 24 }\n`,
+    `cameras:
+  door: { source: 'file:${clip}?pace=real' }
+gallery: { keepImages: true, keepUnknownHours: 24 }
+doors:
+  front: { lock: { driver: recorder, file: '${join(dir, 'lock')}' }, cameras: [], modes: [code], codes: [mqtt] }
+access:
+  groups: { family: [Ada] }
+  rules: [{ name: residents, doors: [all], groups: [family], when: always }]
+`,
   );
   return openWeb(t, { argv: ['--config', config] });
 }
@@ -209,6 +217,23 @@ test('a first start to a deleted person, in a real browser', { skip: withoutBrow
     await page.getByRole('link', { name: 'Download' }).click();
     const file = await (await saved).path();
     assert.ok(readFileSync(file).length > 10_000);
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.getByRole('button', { name: 'Put it back' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Put it back' }).click();
+    await page.getByText(/It is back.*People: 1, samples: \d/).waitFor();
+  });
+
+  await step('the doors, their rules, the machine', async () => {
+    await visit(page, web, 'doors');
+    await page.getByRole('heading', { name: 'front' }).waitFor();
+    await page.getByText('Locked', { exact: true }).waitFor();
+    await page.getByText('residents', { exact: true }).waitFor();
+    await visit(page, web, 'health');
+    await page.getByText('Find faces', { exact: true }).waitFor();
+    await page.getByText('connected', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Look it over' }).click();
+    await page.locator('.results li').first().waitFor();
+    await assertAccessible(page, 'health, looked over');
   });
 
   await step('every view by keyboard, in the dark', async () => {

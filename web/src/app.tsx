@@ -36,6 +36,8 @@ const OF_ONE: Readonly<Record<string, FunctionComponent<{ id: string }>>> = {
   events: Why,
   people: PersonView,
 };
+/** When faced does not answer, it is asked again after so long. */
+const AGAIN_MS = 3000;
 const MAIN = ['live', 'events', 'people', 'unknown'] as const;
 const FURTHER = ['doors', 'health', 'settings', 'backup'] as const;
 
@@ -45,13 +47,21 @@ export function App() {
   const [language, setLanguage] = useState(currentLanguage());
   const look = useCallback(() => {
     ask<Session>('/v1/session')
-      .then((found) => setSession(signedIn(found)))
+      .then((found) => {
+        setSession(signedIn(found));
+        setError(null);
+      })
       .catch(setError);
   }, []);
   useEffect(() => {
     whenSignedOut(look);
     look();
   }, [look]);
+  useEffect(() => {
+    if (error === null) return;
+    const timer = setTimeout(look, AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [error, look]);
   const speak = (next: typeof language) => {
     chooseLanguage(next);
     setLanguage(next);

@@ -47,7 +47,7 @@ export function useWork() {
   return { busy, error, run };
 }
 
-/** Events of a stream while the component stands; the browser connects again by itself. */
+/** Events of a stream while the component stands; the browser connects again by itself, and `open` is told of it. */
 export function useStream(
   path: string | null,
   listeners: Readonly<Record<string, (data: unknown) => void>>,
@@ -59,7 +59,9 @@ export function useStream(
     if (path === null) return;
     const source = new EventSource(path);
     for (const name of names.split(' '))
-      source.addEventListener(name, (event) => latest.current[name]?.(JSON.parse(event.data) as unknown));
+      source.addEventListener(name, (event) =>
+        latest.current[name]?.(name === 'open' ? null : (JSON.parse(event.data) as unknown)),
+      );
     return () => source.close();
   }, [path, names]);
 }

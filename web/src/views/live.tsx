@@ -10,7 +10,10 @@ export function Live() {
   const { cameras, camera, choose, error } = useCamera();
   const [seen, setSeen] = useState<LiveFaces | null>(null);
   const shown = useRef<number[]>([]);
+  // A picture's stream that broke off does not begin again by itself, as this one does.
+  const [opened, setOpened] = useState(0);
   useStream(camera === null ? null : `/v1/cameras/${encodeURIComponent(camera)}/faces`, {
+    open: () => setOpened((count) => count + 1),
     faces: (data) => {
       shown.current = [...shown.current, performance.now()].slice(-30);
       setSeen(data as LiveFaces);
@@ -28,7 +31,12 @@ export function Live() {
         <div class="live">
           <section aria-label={t('live.picture')}>
             <CameraChoice cameras={cameras} camera={camera} choose={choose} />
-            <Picture key={camera} camera={camera} frame={seen?.frame} state={health?.state} />
+            <Picture
+              key={`${camera} ${Math.max(1, opened)}`}
+              camera={camera}
+              frame={seen?.frame}
+              state={health?.state}
+            />
             <p class="facts">
               <span>
                 {t('live.rate')} <b>{rate === null ? '–' : number(rate, 1)}</b>
