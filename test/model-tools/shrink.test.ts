@@ -15,14 +15,23 @@ import {
   makeNode,
   noiseFeeds,
   runModel,
+  traceShapes,
 } from '../../src/model-tools/graph/index.js';
 import { floatToHalf, halveModel } from '../../src/model-tools/half.js';
-import { inspectModel } from '../../src/model-tools/inspect.js';
+import { inspectModel, macsOf } from '../../src/model-tools/inspect.js';
 import { cosineDistance } from '../../src/model-tools/optimize.js';
-import { chooseByBudget, chooseByLayer, pruneChannels, rankChannels } from '../../src/model-tools/prune.js';
+import {
+  chooseByBudget,
+  chooseByLayer,
+  chooseByMacs,
+  pruneChannels,
+  rankChannels,
+} from '../../src/model-tools/prune.js';
 import { quantizeDynamic } from '../../src/model-tools/quantize/dynamic.js';
+import { gemmToPointwise } from '../../src/model-tools/quantize/gemm.js';
 import { compare, type QuantizeOptions, quantizeModel } from '../../src/model-tools/quantize/index.js';
 import { findStem, widenStem } from '../../src/model-tools/quantize/stem.js';
+import { pruneWeights } from '../../src/model-tools/sparse.js';
 import { splitModel } from '../../src/model-tools/split.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { noise } from './nets.js';
@@ -248,6 +257,104 @@ describe('pruning', () => {
     const ranked = await rankChannels(blockNet(), inputs);
     assert.deepEqual([...chooseByBudget(ranked, 0).values()], [0]);
     assert.throws(() => chooseByLayer(ranked, new Map([['conv9', 0.5]])), /fits no layer/);
+  });
+});
+
+describe('pruning a network with a product at its end', () => {
+  /** A block whose map has one pixel when the product reads it. */
+  function headNet(): Model {
+    const model = blockNet();
+    const { graph } = model;
+    graph.initializers.set('wg', floatTensor([8, 32], noise(256, 21)));
+    graph.initializers.set('bg', floatTensor([8], noise(8, 22)));
+    graph.outputs = [{ name: 'embedding', type: 'float32', dims: ['batch', 8] }];
+    graph.nodes = [
+      ...graph.nodes.filter(({ name, op }) => name !== 'project' && op !== 'Flatten' && op !== 'Gemm'),
+      makeNode('GlobalAveragePool', { inputs: ['da'], outputs: ['pixel'] }),
+      makeNode('Flatten', { inputs: ['pixel'], outputs: ['flat'] }),
+      makeNode('Gemm', {
+        name: 'product',
+        inputs: ['flat', 'wg', 'bg'],
+        outputs: ['embedding'],
+        attributes: { transB: { kind: 'int', value: 1 } },
+      }),
+    ];
+    return model;
+  }
+
+  test('makes the product a 1x1 convolution first, which answers the same', async () => {
+    const model = headNet();
+    const other = cloneModel(model);
+    await gemmToPointwise(other);
+    assert.ok(!other.graph.nodes.some(({ op }) => op === 'Gemm'));
+    assert.ok((await compare(model, other, inputs)).least > 1 - 1e-9);
+  });
+
+  test('takes exactly the share of the layer, with photographs and without', async () => {
+    const model = headNet();
+    await gemmToPointwise(model);
+    for (const fed of [inputs, []]) {
+      const { model: pruned, layers } = await pruneChannels(model, {
+        inputs: fed,
+        block: 1,
+        choose: (ranked) => chooseByLayer(ranked, new Map([['conv1', 0.2]])),
+      });
+      assert.deepEqual(layers, [{ name: 'expand', channels: 32, removed: 6 }]);
+      const read = decodeModel(encodeModel(pruned));
+      assert.ok((await inspectModel(read)).layers.some(({ output }) => output[1] === 26));
+    }
+  });
+
+  test('saves the multiply-accumulates that were asked for, whatever left before', async () => {
+    const model = blockNet();
+    const { macs } = await inspectModel(model);
+    const shapes = await traceShapes(model);
+    const saved = async (share: number, already = 0): Promise<number> => {
+      const { model: pruned } = await pruneChannels(model, {
+        inputs,
+        choose: (ranked) =>
+          chooseByMacs(ranked, { macs, already, share, macsOf: (node) => macsOf(node, shapes) }),
+      });
+      return 1 - (await inspectModel(pruned)).macs / macs;
+    };
+    assert.ok((await saved(0.1)) >= 0.1);
+    assert.equal(await saved(0.1, 0.1 * macs), 0);
+    await assert.rejects(saved(0.9), /no choice of channels saves that much/);
+  });
+
+  test('unstructured makes the smallest weights zero and counts them', () => {
+    const model = blockNet();
+    const { model: sparse, layers, sparsity } = pruneWeights(model, new Map([['project', 0.25]]));
+    assert.deepEqual(layers[2], { name: 'project', weights: 256, zeros: 64 });
+    assert.ok(Math.abs(sparsity - 64 / (96 + 288 + 256 + 64 * 512)) < 1e-12);
+    const [before, after] = [model, sparse].map(({ graph }) => graph.initializers.get('wp'));
+    assert.ok(before && after);
+    const kept = floats(after)
+      .filter((value) => value !== 0)
+      .map(Math.abs);
+    const gone = floats(before)
+      .filter((_, at) => floats(after)[at] === 0)
+      .map(Math.abs);
+    assert.ok(Math.max(...gone) <= Math.min(...kept));
+  });
+});
+
+describe('inspection', () => {
+  test('of a depthwise pair counts what arithmetic says, and what one standard convolution would cost', async () => {
+    const { layers } = await inspectModel(blockNet());
+    const costs = new Map(layers.map((layer) => [layer.name, layer]));
+    const figures = (name: string) => {
+      const { macs = -1, standardMacs = -1, parameters = -1, bytes = -1 } = costs.get(name) ?? {};
+      return { macs, standardMacs, parameters, bytes };
+    };
+    // 8x8 pixels, 3 to 32 channels by 1x1.
+    const expand = { macs: 64 * 3 * 32, standardMacs: 64 * 3 * 32, parameters: 128, bytes: 512 };
+    assert.deepEqual(figures('expand'), expand);
+    // 3x3 on each of 32 channels; in its place and that of the 1x1 behind it one 3x3 from 32 to 8.
+    const depthwise = { macs: 64 * 9 * 32, standardMacs: 64 * 9 * 32 * 8, parameters: 320, bytes: 1280 };
+    assert.deepEqual(figures('depthwise'), depthwise);
+    const project = { macs: 64 * 32 * 8, standardMacs: 0, parameters: 264, bytes: 1056 };
+    assert.deepEqual(figures('project'), project);
   });
 });
 

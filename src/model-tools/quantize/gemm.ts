@@ -2,12 +2,15 @@ import {
   addInitializer,
   constantInput,
   consumers,
+  floatAttribute,
   floats,
   floatTensor,
+  freshName,
   intAttribute,
   type Model,
   makeNode,
   type Node,
+  removeDead,
   traceShapes,
 } from '../graph/index.js';
 
@@ -44,6 +47,36 @@ export async function pointwiseToGemm(model: Model): Promise<void> {
     );
     graph.nodes.splice(graph.nodes.indexOf(next), 1);
   }
+}
+
+/** The other way round: a product on the one pixel of a map becomes a 1x1 convolution. Exact; in place. */
+export async function gemmToPointwise(model: Model): Promise<void> {
+  const { graph } = model;
+  const shapes = await traceShapes(model);
+  const read = consumers(graph);
+  for (const flat of graph.nodes.filter(({ op }) => op === 'Flatten' || op === 'Reshape')) {
+    const [map = '', vector = ''] = [flat.inputs[0], flat.outputs[0]];
+    const [gemm, ...others] = read.get(vector) ?? [];
+    const dims = shapes.get(map) ?? [];
+    const onePixel = dims.length === 4 && dims[2] === 1 && dims[3] === 1;
+    if (gemm?.op !== 'Gemm' || others.length > 0 || !onePixel || gemm.inputs[0] !== vector) continue;
+    const weight = constantInput(graph, gemm, 1);
+    const bias = constantInput(graph, gemm, 2);
+    const plain = floatAttribute(gemm, 'alpha', 1) === 1 && floatAttribute(gemm, 'beta', 1) === 1;
+    if (weight === undefined || bias?.dims.length !== 1 || !plain) continue;
+    if (intAttribute(gemm, 'transB', 0) !== 1 || intAttribute(gemm, 'transA', 0) !== 0) continue;
+    const kernel = floatTensor([...weight.dims, 1, 1], floats(weight));
+    const output = freshName(graph, `${gemm.outputs[0]}/map`);
+    const conv = makeNode('Conv', {
+      name: gemm.name,
+      inputs: [map, addInitializer(graph, `${gemm.inputs[1]}/kernel`, kernel), ...gemm.inputs.slice(2)],
+      outputs: [output],
+    });
+    const back = makeNode('Flatten', { name: flat.name, inputs: [output], outputs: [...gemm.outputs] });
+    graph.nodes.splice(graph.nodes.indexOf(gemm), 1, conv, back);
+    graph.nodes.splice(graph.nodes.indexOf(flat), 1);
+  }
+  removeDead(graph);
 }
 
 function isVector(conv: Node, next: Node, shapes: ReadonlyMap<string, readonly number[]>): boolean {
