@@ -10,9 +10,21 @@ export interface LifeLimits {
   readonly turnWithBlink: number;
   /** Share of the movement that has to be a head's. */
   readonly explained: number;
+  /** With this much of a nod, a little less of it may be. */
+  readonly beside: { readonly nod: number; readonly explained: number };
+  /** A nod that is enough with a small turn: both movements mostly a head's, all of its relief, and no trembling of points. */
+  readonly nod: {
+    readonly least: number;
+    readonly turn: number;
+    readonly explainedBoth: number;
+    readonly share: number;
+    readonly tremble: number;
+  };
   /** Relief over foreshortening ({@link reliefShare}): a head has at least `solidShare`, a picture that tilts at most `flatShare`. */
   readonly solidShare: number;
   readonly flatShare: number;
+  /** A face that is foreshortened a lot shows more of its relief, if it has any. */
+  readonly deep: { readonly stretch: number; readonly share: number };
   /** A face has to be foreshortened by this much before it can be called flat. */
   readonly stretch: number;
   /** A turn to the wrong side, where one side was asked for. */
@@ -27,8 +39,11 @@ export const LIFE_LIMITS: LifeLimits = {
   turn: 0.14,
   turnWithBlink: 0.11,
   explained: 0.48,
+  beside: { nod: 0.15, explained: 0.42 },
+  nod: { least: 0.2, turn: 0.07, explainedBoth: 0.6, share: 0.7, tremble: 0.35 },
   solidShare: 0.44,
   flatShare: 0.28,
+  deep: { stretch: 1.18, share: 0.5 },
   stretch: 1.15,
   wrongWay: 0.1,
   leastMs: 500,
@@ -75,7 +90,7 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
   ) {
     return verdict('spoof', blinked ? 'eyes-in-flat-face' : 'flat', 0);
   }
-  const isHead = signs.explained >= limits.explained && share >= limits.solidShare;
+  const isHead = isHeads(signs, share, limits);
   const needed = blinked ? limits.turnWithBlink : limits.turn;
   const score = Math.min(1, (signs.turn / needed) * Math.min(1, signs.explained / limits.explained));
   if (asked !== null) {
@@ -85,11 +100,32 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
     }
     return verdict(open, open === 'undecided' ? 'collecting' : 'not-as-asked', Math.min(score, 0.5));
   }
-  if (signs.turn >= needed && isHead) {
+  if ((signs.turn >= needed && isHead) || isNod(signs, share, limits)) {
     return verdict('live', blinked ? 'solid-and-blinked' : 'solid', 1);
   }
   const reason = signs.turn >= needed ? 'not-a-head' : reasonWhyNot(signs, limits);
   return verdict(open, open === 'undecided' ? 'collecting' : reason, Math.min(score, 0.95));
+}
+
+/** Whether what moved is a head's relief. */
+function isHeads(
+  signs: LifeSigns,
+  share: number,
+  { explained, beside, solidShare, deep }: LifeLimits,
+): boolean {
+  const enough = signs.nod >= beside.nod ? beside.explained : explained;
+  return signs.explained >= enough && share >= (signs.stretch >= deep.stretch ? deep.share : solidShare);
+}
+
+/** Of some pictures the network moves the nose up and down from frame to frame; a head takes its time. */
+function isNod(signs: LifeSigns, share: number, { nod }: LifeLimits): boolean {
+  return (
+    signs.nod >= nod.least &&
+    signs.turn >= nod.turn &&
+    signs.explainedBoth >= nod.explainedBoth &&
+    share >= nod.share &&
+    signs.nodTremble < nod.tremble
+  );
 }
 
 function reasonWhyNot(signs: LifeSigns, limits: LifeLimits): LivenessReason {
