@@ -46,6 +46,7 @@ export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): P
     doors: {
       holder: HOLDER,
       doors: doorFindings(config),
+      neverLive: () => neverLive(place),
       clockSynchronised: () =>
         config.access.clock === 'trusted' ? Promise.resolve(true) : askKernel(signal),
     },
@@ -67,6 +68,15 @@ function doorFindings({ doors, access }: Config): DoorFinding[] {
       needsClock: access.guests.length > 0 || rules.some(({ when }) => when !== 'always'),
     };
   });
+}
+
+/** Doors whose active test has no 68 points to go by. A detector with points of its own is asked for no others. */
+async function neverLive({ config, modelsDir }: Place): Promise<string[]> {
+  const detector = (await loadCards(modelsDir)).get(config.models.detector);
+  if (detector?.card.output.form !== 'yunet') return [];
+  return Object.entries(config.doors)
+    .filter(([, { cameras, sure }]) => cameras.length > 0 && ['active', 'both'].includes(sure.liveness))
+    .map(([id]) => id);
 }
 
 /** The models that the configuration uses. */

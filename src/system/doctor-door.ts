@@ -20,6 +20,8 @@ export interface DoorOptions {
   readonly holder: string;
   /** What the kernel says of the clock; null when it cannot be asked. */
   readonly clockSynchronised: () => Promise<boolean | null>;
+  /** Doors that ask for signs of life which the configured detector cannot show: it gives five points and not 68. */
+  readonly neverLive?: () => Promise<readonly string[]>;
 }
 
 /** Nothing without doors. */
@@ -32,8 +34,19 @@ export async function doorChecks(options: DoorOptions, root: string): Promise<Ch
     ...(await Promise.all([...new Set(wired.map(({ chip }) => chip))].map((chip) => chipCheck(chip, root)))),
     ...(wired.length > 0 ? strictCheck(root) : []),
     ...doors.map(waysCheck),
+    ...neverLiveChecks((await options.neverLive?.()) ?? []),
     ...(doors.some(({ needsClock }) => needsClock) ? [await clockOfDoors(options)] : []),
   ];
+}
+
+/** The daemon is right to let nobody in; that it never will has to be said. */
+function neverLiveChecks(doors: readonly string[]): Check[] {
+  return doors.map((id) => ({
+    name: 'door',
+    ok: false,
+    detail: `${id} asks for signs of life, and the detector gives five points of a face, not 68: nobody is ever alive`,
+    fix: 'Set models.detector: ultraface, or ask for sure.liveness: passive and a second factor',
+  }));
 }
 
 async function holderCheck(holder: string): Promise<Check> {

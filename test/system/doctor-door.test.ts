@@ -73,3 +73,12 @@ test('a door that nobody can open is named', async (t) => {
   const { root, options } = await pi(t);
   assert.deepEqual(await failing({ ...options, doors: [{ ...FRONT, waysIn: 0 }] }, root), ['door']);
 });
+
+test('a door that asks for signs of life which the detector cannot show is told of', async (t) => {
+  const { root, options } = await pi(t);
+  const found = await doorChecks({ ...options, neverLive: async () => ['front'] }, root);
+  const [told, ...more] = found.filter(({ ok }) => !ok);
+  assert.equal(more.length, 0);
+  assert.match(told?.detail ?? '', /^front asks for signs of life/);
+  assert.match(told?.fix ?? '', /models\.detector/);
+});
