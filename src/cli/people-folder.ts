@@ -67,12 +67,13 @@ export async function importFolder(
             if (outcome.vector === null) refused.push({ path, code: outcome.code, reason: outcome.reason });
             else if (name === null)
               refused.push({ path, code: 'usage.invalid', reason: 'it is in no folder of a person' });
-            else await filling.add(name, outcome);
+            else await filling.add(name, path, outcome);
           }
           bar.advance(outcomes.length);
         },
       );
       await filling.flush();
+      refused.push(...filling.refused);
       return { ...filling.added, pictures: files.length, known: known.size, refused, load };
     } finally {
       bar.stop();
@@ -94,6 +95,9 @@ export async function importFolder(
 /** People as they come, picture after picture, and in groups into the gallery. */
 class Filling {
   readonly added = { people: 0, samples: 0 };
+  /** What the gallery did not take: somebody else's face, an outlier, nothing new. */
+  readonly refused: Refused[] = [];
+  readonly #paths = new Map<string, string>();
   readonly #house: House;
   readonly #space: string;
   #group: PersonExport[] = [];
@@ -105,11 +109,13 @@ class Filling {
 
   async add(
     name: string,
+    path: string,
     look: { vector: Float32Array; quality: PersonExport['embeddings'][number]['quality'] },
   ) {
     const now = Date.now();
     const { vector, quality } = look;
     const sample = { id: ulid(), space: this.#space, createdAt: now, quality, vector };
+    this.#paths.set(sample.id, path);
     const current = this.#group.at(-1);
     if (current?.name === name) {
       const embeddings = [...current.embeddings, sample];
@@ -126,9 +132,12 @@ class Filling {
     const people = this.#group;
     this.#group = [];
     try {
-      const { people: more, samples } = await this.#house.importPeople({ people, actor: 'cli' });
-      this.added.people += more;
-      this.added.samples += samples;
+      const answer = await this.#house.importPeople({ people, actor: 'cli' });
+      this.added.people += answer.people;
+      this.added.samples += answer.samples;
+      for (const { sample, person, code, reason } of answer.refused ?? [])
+        this.refused.push({ path: this.#paths.get(sample) ?? person, code, reason });
+      this.#paths.clear();
     } catch (thrown) {
       const error = FacedError.from(thrown);
       throw new FacedError(error.code, `${error.message} (${this.added.people} people were added before)`, {

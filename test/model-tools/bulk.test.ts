@@ -174,6 +174,11 @@ describe('many pictures', () => {
     const [photo] = await demoPhotos();
     assert.ok(photo);
     await copyFile(photo, join(dir, 'Person 0', 'c.jpg'));
+    // Every face once more under another name: what the first name has, the second may not get.
+    for (const [at, portrait] of portraits.entries()) {
+      await mkdir(join(dir, `Second ${at}`));
+      await writeFile(join(dir, `Second ${at}`, 'd.jpg'), portrait);
+    }
     const faced = await facedIn(t);
     const first = (await faced.json('people', 'import', dir)).answer as Enrolled;
     const accepted = portraits.length - first.refused.filter(({ path }) => path.endsWith('a.jpg')).length;
@@ -185,6 +190,10 @@ describe('many pictures', () => {
       first.refused.filter(({ path }) => path.endsWith('c.jpg')).map(({ code }) => code),
       ['enroll.several-faces'],
     );
+    const twice = first.refused.filter(
+      ({ path, code }) => path.endsWith('d.jpg') && code === 'enroll.duplicate',
+    );
+    assert.equal(twice.length, accepted);
     for (const at of portraits.keys()) {
       const path = join(`Person ${at}`, 'a.jpg');
       // In a gallery of its own: who is known already is not enrolled under another name.
