@@ -12,7 +12,7 @@ import { COMMON_OPTIONS, settings } from './settings.js';
 const MODES = ['off', 'passive', 'active', 'both'] as const;
 const PASSIVE_ENOUGH = 0.5;
 
-interface ClipAnswer extends Omit<ClipVerdict, 'reason'> {
+interface ClipAnswer extends Pick<ClipVerdict, 'frames' | 'live' | 'passive' | 'active'> {
   readonly path: string;
   readonly reason: string;
   readonly error?: { readonly code: string; readonly message: string };
@@ -80,11 +80,12 @@ class ClipJudge {
     const life = new ClipLife({ detector, scorer, limits: { withinMs } });
     try {
       for await (const { image, ms } of readClip(path, this.#parts)) await life.see(image, ms);
-      return { path, ...life.verdict(policy) };
+      const { frames, live, passive, active, reason } = life.verdict(policy);
+      return { path, frames, live, passive, active, reason };
     } catch (thrown) {
       const { code, message } = FacedError.from(thrown);
       if (this.#parts.signal.aborted || !/^(source|image|usage)\./.test(code)) throw thrown;
-      const nothing = { frames: 0, passive: null, active: null, blinks: 0, turn: 0, afterMs: null };
+      const nothing = { frames: 0, passive: null, active: null };
       return { path, live: false, reason: 'unreadable', ...nothing, error: { code, message } };
     }
   }

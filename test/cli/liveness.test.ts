@@ -65,6 +65,8 @@ test('films of pictures are refused and those of a head that turns are not', {
     ['frames', true],
     ['photograph.jpg', false],
   ]);
+  for (const clip of clips)
+    assert.deepEqual(Object.keys(clip), ['path', 'frames', 'live', 'passive', 'active', 'reason']);
   for (const { frames, passive, active, reason, error } of clips.slice(0, -1)) {
     assert.equal(frames, 3 * FPS);
     assert.ok(passive !== null && passive >= 0 && passive <= 1);
