@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, doorsLiveness } from './config/index.js';
-import { FacedError } from './domain/errors.js';
+import type { FacedError } from './domain/errors.js';
 import type { LivenessMode } from './domain/liveness.js';
 import { createStore } from './gallery/index.js';
-import { loadCards, type ModelCard } from './inference/card.js';
+import type { ModelCard } from './inference/card.js';
 import { createVision } from './inference/client.js';
 import { loadHeads } from './inference/heads.js';
+import { ModelStore } from './inference/store.js';
 import type { Logger } from './lib/log.js';
 import { entry } from './lib/program.js';
 import { createBroker } from './mqtt/broker.js';
@@ -82,6 +83,7 @@ export function openVision(
       awaitJudgement: true,
       crops: config.gallery.keepUnknownHours > 0,
       logLevel: config.log.level,
+      variant: config.models.variant,
       ...(engineSocket === null ? {} : { engineSocket }),
       ...(photographs === undefined ? {} : { photographs }),
     },
@@ -246,18 +248,13 @@ export function openHeads({ config, modelsDir }: Place, card: ModelCard): Promis
   return loadHeads(config.models.heads, { dir: modelsDir, space: card.space ?? card.id });
 }
 
-/** The card of the recogniser in use. */
+/** The card of the recogniser in use, with the curve that holds for the form of it that is run here. */
 export async function openCard({ config, modelsDir }: Place): Promise<ModelCard> {
-  const cards = await loadCards(modelsDir);
-  const placed = cards.get(config.models.recogniser);
-  if (placed !== undefined) return placed.card;
-  throw new FacedError(
-    'model.unknown',
-    `no model card with the id ${config.models.recogniser}; there are ${[...cards.keys()].join(', ')}`,
-    {
-      fix: 'correct models.recogniser, or put the card and its file into the models folder',
-    },
-  );
+  const { recogniser, variant } = config.models;
+  const engine = engineSocketOf(config) !== null;
+  // What the engine answers, and what stands by for it, is FP32 or next to it.
+  const store = new ModelStore({ dir: modelsDir, wish: engine ? 'float' : variant });
+  return (await store.inUse(recogniser)).card;
 }
 
 export function promiseFor({ config }: Place, card: ModelCard, store: Store): PromiseKeeper {

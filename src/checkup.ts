@@ -6,7 +6,7 @@ import { askKernel } from './door/clock-trust.js';
 import { HOLDER } from './door/holder.js';
 import { keySource } from './gallery/key.js';
 import { loadCards } from './inference/card.js';
-import { checkFile } from './inference/store.js';
+import { checkFile, ModelStore } from './inference/store.js';
 import {
   type Check,
   type ModelFinding,
@@ -84,12 +84,16 @@ async function modelFindings({ config, modelsDir }: Place): Promise<ModelFinding
   const { detector, landmarks, recogniser, liveness } = config.models;
   const used = [detector, landmarks, recogniser, ...(config.liveness.passive === 'off' ? [] : [liveness])];
   const cards = await loadCards(modelsDir);
+  const store = new ModelStore({ dir: modelsDir, wish: config.models.variant });
   return Promise.all(
     used.map(async (id) => {
       const placed = cards.get(id);
       if (placed === undefined) return { id, state: 'missing' as const };
       return checkFile(placed).then(
-        () => ({ id, state: 'ready' as const }),
+        async () => {
+          const { kind, why } = await store.inUse(id);
+          return { id, state: 'ready' as const, form: `${kind} (${why})` };
+        },
         (error: { code?: string }) => ({
           id,
           state: error.code === 'model.missing' ? ('missing' as const) : ('damaged' as const),

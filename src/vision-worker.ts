@@ -82,6 +82,7 @@ class VisionWorker {
     const store = new ModelStore({
       dir: options.modelsDir,
       logger: this.#logger,
+      ...(options.variant === undefined ? {} : { wish: options.variant }),
       ...(engineSocket === undefined
         ? {}
         : {
@@ -101,6 +102,7 @@ class VisionWorker {
     const models = await openModels(wanted);
     // The same networks; pictures get more looks than frames.
     const forPictures = await openModels({ ...wanted, detector: FOR_PICTURES });
+    await this.#sayModels(store, options);
     const { embedder, liveness } = models;
     this.#embedder = embedder;
     const parts = { detector: forPictures.detector, embedder };
@@ -212,6 +214,18 @@ class VisionWorker {
     await Promise.all([...this.#loops.values()].map(run));
     const live = cameras.some(({ source }) => LIVE_SOURCE.test(source));
     if (!signal.aborted && !live) this.#events.emit('sourcesEnded', {});
+  }
+
+  /** Which form of each model runs, and why; the recogniser's stands in the health report too. */
+  async #sayModels(store: ModelStore, { models, engineSocket, cameras }: VisionOptions): Promise<void> {
+    for (const id of store.loaded) {
+      const { kind, why, card } = await store.inUse(id);
+      // Whoever starts a service wants to know; whoever asks who is in a picture does not.
+      this.#logger[cameras.length > 0 ? 'info' : 'debug']({ model: id, form: kind, why }, 'model in use');
+      if (card.id !== models.recogniser || engineSocket !== undefined) continue;
+      const precision = kind === 'int8' ? 'int8' : kind === 'half' ? 'fp16' : 'fp32';
+      this.#events.emit('backendChanged', { model: id, using: 'onnxruntime', precision, why, problem: null });
+    }
   }
 
   #sourceOf(camera: CameraSettings, options: VisionOptions): Promise<FrameSource> {

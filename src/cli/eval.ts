@@ -31,7 +31,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     ...found,
     config: {
       ...found.config,
-      models: { ...found.config.models, recogniser },
+      models: { ...found.config.models, recogniser, variant: 'float' as const },
       liveness: { ...found.config.liveness, passive: 'off' as const },
     },
   };

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fetchDemoPhotos, fetchModels, ModelStore } from '../inference/index.js';
-import { targetOf } from '../inference/store.js';
+import { targetOf } from '../inference/variants.js';
 import { makeVariant } from '../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
 import { COMMON_OPTIONS, settings } from './settings.js';
@@ -36,7 +36,7 @@ const list: Run = async (argv, io) => {
   const { values } = parse(argv, COMMON_OPTIONS);
   const { modelsDir } = settings(io, values);
   const models = (await new ModelStore({ dir: modelsDir, logger: io.log }).list()).map(
-    ({ card, origin, path, present, variant }) => ({
+    ({ card, origin, path, present, variant, kind, why }) => ({
       id: card.id,
       title: card.title,
       role: card.role,
@@ -44,6 +44,8 @@ const list: Run = async (argv, io) => {
       path,
       present,
       optimized: variant,
+      form: kind,
+      why,
       bytes: card.bytes,
       licence: card.licence,
       source: card.source?.npm ?? null,
@@ -72,7 +74,8 @@ const fetch: Run = async (argv, io) => {
     ...(values.from === undefined ? {} : { from: values.from }),
   });
   const target = targetOf(process.arch);
-  const store = new ModelStore({ dir: modelsDir, logger: io.log });
+  // Whatever form is run, the optimised one is there to fall back on.
+  const store = new ModelStore({ dir: modelsDir, logger: io.log, wish: 'float' });
   const missing =
     target === undefined
       ? []

@@ -26,6 +26,12 @@ export const models = section('Which models are used, by the id of their card (`
     default: [],
     restart: true,
   }),
+  variant: oneOf(['auto', 'float', 'int8', 'half'], {
+    description:
+      'Which form of each model is run. auto: 8 bits where `faced model verify` has accepted them and they are faster here (on a small board: where they are accepted), else the optimised FP32 form. A form that is not accepted, or not there, is never used, whatever stands here.',
+    default: 'auto',
+    restart: true,
+  }),
   backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {
     description:
       'What runs the recogniser. tensorrt: the process faced-tensorrt on a Jetson’s host, with ONNX Runtime standing by. auto: tensorrt where its socket is there when faced starts.',

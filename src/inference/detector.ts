@@ -79,7 +79,7 @@ export class CardFaceDetector implements FaceDetector {
   async #run(image: Image, part: Box): Promise<Detection[]> {
     const { card, runner } = this.#parts;
     const view = fit(part, this.#feeder);
-    this.#feeder.feed(image, view, runner.input);
+    this.#feeder.feed(image, view, runner.bytes ?? runner.input);
     const outputs = await runner.run(1);
     const get = (name: string): Float32Array => outputs.get(name) ?? new Float32Array();
     const { output } = card;

@@ -53,7 +53,7 @@ export class CardFaceEmbedder implements FaceEmbedder {
 
   #feed({ face, mirror }: { face: Pick<AlignedFace, 'crop'>; mirror: boolean }, place: number): void {
     const crop: Image = { width: ALIGNED_SIZE, height: ALIGNED_SIZE, format: 'bgr24', data: face.crop };
-    fillTensor(crop, this.#runner.input, this.#card.input, {
+    fillTensor(crop, this.#runner.bytes ?? this.#runner.input, this.#card.input, {
       offset: place * this.#runner.stride,
       mirror,
       window: this.#window,

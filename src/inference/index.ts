@@ -78,7 +78,7 @@ async function openModel({ store, models, signal }: Opening, role: Role) {
   const id = { ...DEFAULT_MODELS, ...models }[role];
   if (id === null) throw new FacedError('internal', `no ${role} model is chosen`);
   signal?.throwIfAborted();
-  const { card } = await store.card(id);
+  const { card } = await store.inUse(id);
   if (card.role !== role) throw wrongRole(card, role);
   return { card, runner: await store.runner(id) };
 }

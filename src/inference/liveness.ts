@@ -21,7 +21,11 @@ export class CardLivenessScorer implements LivenessScorer {
   async score(image: Image, face: Face): Promise<number> {
     const { output } = this.#card;
     if (output.form !== 'liveness') return 0;
-    this.#feeder.feed(image, surroundings(image, face.box, this.#card.crop?.scale ?? 1), this.#runner.input);
+    this.#feeder.feed(
+      image,
+      surroundings(image, face.box, this.#card.crop?.scale ?? 1),
+      this.#runner.bytes ?? this.#runner.input,
+    );
     const raw = (await this.#runner.run(1)).get(output.name);
     return raw === undefined ? 0 : (softmax(raw)[output.live] ?? 0);
   }

@@ -30,7 +30,7 @@ export class PictureFeeder {
   }
 
   /** `view` in picture pixels; what lies outside the picture is grey. `offset` in elements of `target`. */
-  feed(image: Image, view: Box, target: Float32Array, offset = 0): void {
+  feed(image: Image, view: Box, target: Float32Array | Uint8Array, offset = 0): void {
     const sticksOut =
       view.x < 0 || view.y < 0 || view.x + view.width > image.width || view.y + view.height > image.height;
     if (sticksOut && view.width * view.height > MAX_CUT) {

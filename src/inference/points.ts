@@ -49,7 +49,7 @@ export class PointFinder {
   }
 
   async #look(image: Image, view: Box): Promise<Float32Array> {
-    this.#feeder.feed(image, view, this.#runner.input);
+    this.#feeder.feed(image, view, this.#runner.bytes ?? this.#runner.input);
     const outputs = await this.#runner.run(1);
     const raw = 'name' in this.#card.output ? outputs.get(this.#card.output.name) : undefined;
     const contour = new Float32Array(CONTOUR_LENGTH);

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { FacedError } from '../domain/errors.js';
-import type { ModelCard, ModelOutput } from './card.js';
+import { inputSize, type ModelCard, type ModelOutput } from './card.js';
 import { type Device, deviceName, executionProvider } from './device.js';
 
 /** Faces that share a run when the model allows it: more gains nothing at these sizes and costs memory. */
@@ -13,6 +13,8 @@ export interface ModelRunner {
   readonly stride: number;
   /** The caller writes here, picture after picture, and then calls {@link run}. Belongs to the runner. */
   readonly input: Float32Array;
+  /** There where the network reads pictures as they are: rows of pixels, BGR or grey. It is written to instead. */
+  readonly bytes?: Uint8Array;
   /** Runs the first `count` pictures. The answers are valid until the next run. Throws `model.run-failed`. */
   run(count: number): Promise<ReadonlyMap<string, Float32Array>>;
   release(): Promise<void>;
@@ -36,6 +38,7 @@ export class OrtRunner implements ModelRunner {
   readonly maxBatch: number;
   readonly stride: number;
   readonly input: Float32Array;
+  declare readonly bytes?: Uint8Array;
   readonly #session: InferenceSession;
   readonly #card: ModelCard;
   readonly #batches = new Map<number, Batch>();
@@ -47,7 +50,10 @@ export class OrtRunner implements ModelRunner {
     this.#card = card;
     this.maxBatch = typeof shapeOf(inputOf(session, card))[0] === 'number' ? 1 : maxBatch;
     this.stride = product(card.input.shape);
-    this.input = new Float32Array(this.stride * this.maxBatch);
+    const size = this.stride * this.maxBatch;
+    const asBytes = readsBytes(inputOf(session, card));
+    this.input = new Float32Array(asBytes ? 0 : size);
+    if (asBytes) this.bytes = new Uint8Array(size);
   }
 
   /** Loads the file and checks inputs and outputs against the card: throws `model.mismatch` with both values said. */
@@ -123,8 +129,12 @@ export class OrtRunner implements ModelRunner {
     const known = this.#batches.get(count);
     if (known !== undefined) return known;
     const { name, shape } = this.#card.input;
-    const data = this.input.subarray(0, count * this.stride);
-    const feeds = { [name]: new Tensor('float32', data, [count, ...shape.slice(1)]) };
+    const size = count * this.stride;
+    const input =
+      this.bytes === undefined
+        ? new Tensor('float32', this.input.subarray(0, size), [count, ...shape.slice(1)])
+        : new Tensor('uint8', this.bytes.subarray(0, size), [count, ...pictureShape(this.#card).slice(1)]);
+    const feeds = { [name]: input };
     const outputs = outputNames(this.#card.output).map((output) => {
       const meta = this.#session.outputMetadata.find((one) => one.name === output);
       const dims =
@@ -174,11 +184,11 @@ function mismatches(session: InferenceSession, card: ModelCard): string[] {
   } else {
     const input = inputOf(session, card);
     const shape = shapeOf(input);
-    if (!fits(shape, card.input.shape)) {
-      wrong.push(`input shape is [${shape}] in the file and [${card.input.shape}] in the card`);
-    }
-    if (input.isTensor && input.type !== 'float32')
-      wrong.push(`input type is ${input.type}, faced feeds float32`);
+    const expected = readsBytes(input) ? pictureShape(card) : card.input.shape;
+    if (!fits(shape, expected))
+      wrong.push(`input shape is [${shape}] in the file and [${expected}] in the card`);
+    if (input.isTensor && input.type !== 'float32' && input.type !== 'uint8')
+      wrong.push(`input type is ${input.type}, faced feeds float32 or uint8`);
   }
   for (const name of outputNames(card.output)) {
     const meta = session.outputMetadata.find((one) => one.name === name);
@@ -204,6 +214,16 @@ function lastWidth(output: ModelOutput, name: string): number | undefined {
   if (output.form === 'ultraface') return name === output.scores ? 2 : 4;
   if (output.bbox.includes(name)) return 4;
   return output.kps.includes(name) ? 10 : undefined;
+}
+
+function readsBytes(input: Metadata): boolean {
+  return input.isTensor && input.type === 'uint8';
+}
+
+/** One picture as bytes. */
+function pictureShape({ input }: ModelCard): number[] {
+  const { width, height, channels } = inputSize(input);
+  return [1, height, width, channels];
 }
 
 /** A named dimension in the file takes any number. */

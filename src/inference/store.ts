@@ -1,5 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { FacedError } from '../domain/errors.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import type { BackendState, ModelCounts } from '../pipeline/ports.js';
@@ -7,20 +6,7 @@ import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
 import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
 import { StandbyRunner } from './standby-runner.js';
-
-export type Target = 'x64' | 'arm64';
-
-/** Lies beside an optimised file, `<id>.<target>.json`: the variant answers as the stock file does, only sooner. */
-export interface VariantNote {
-  readonly file: string;
-  readonly sha256: string;
-  readonly bytes: number;
-  readonly target: Target;
-  /** SHA-256 of the file it was made from. */
-  readonly derivedFrom: string;
-  /** What was done to it, and how far the answers differ. */
-  readonly made?: unknown;
-}
+import { type Choice, chooseVariant, curveOf, type Target, targetOf, type VariantWish } from './variants.js';
 
 export interface ModelStatus {
   readonly card: ModelCard;
@@ -28,8 +14,11 @@ export interface ModelStatus {
   /** Where the stock file is or would be. */
   readonly path: string;
   readonly present: boolean;
-  /** The optimised file that is used instead; null when there is none for this processor. */
+  /** The file that is used instead; null when it is the stock file. */
   readonly variant: string | null;
+  /** Which form is used, and why. */
+  readonly kind: Choice['kind'];
+  readonly why: string;
 }
 
 export interface ModelStoreOptions {
@@ -39,6 +28,8 @@ export interface ModelStoreOptions {
   readonly target?: Target;
   /** False: always the stock file. */
   readonly variants?: boolean;
+  /** Which form of each model is wanted; `auto` when left out. */
+  readonly wish?: VariantWish;
   /** An engine process runs the recogniser while it is well. */
   readonly engine?: {
     readonly socket: string;
@@ -57,6 +48,7 @@ export class ModelStore {
   readonly #log: Logger;
   readonly #runners = new Map<string, Promise<ModelRunner>>();
   #counts = new Map<string, { loads: number; evictions: number }>();
+  readonly #choices = new Map<string, Promise<Choice>>();
   #cards: Promise<Map<string, PlacedCard>> | undefined;
 
   constructor(options: ModelStoreOptions) {
@@ -134,11 +126,22 @@ export class ModelStore {
     return StandbyRunner.open({ ...engine, card: placed.card, log: this.#log, openFallback: here });
   }
 
+  /**
+   * The form of a model that is run here, and its card with the curve that holds for this form. Reads the file of a
+   * variant, to check it, and of the stock file nothing.
+   */
+  async inUse(id: string): Promise<Choice & { readonly card: ModelCard }> {
+    const placed = await this.card(id);
+    const choice = await this.#choose(placed);
+    const curve = curveOf(placed.card, choice.verified);
+    return { ...choice, card: curve === undefined ? placed.card : { ...placed.card, curve } };
+  }
+
   async #openHere(placed: PlacedCard): Promise<ModelRunner> {
-    const variant = this.#options.variants === false ? null : await this.#variant(placed);
+    const choice = await this.#choose(placed);
     const started = performance.now();
-    const path = variant ?? placed.path;
-    if (variant === null) await checkFile(placed);
+    if (choice.path === null) await checkFile(placed);
+    const path = choice.path ?? placed.path;
     const runner = await OrtRunner.open(path, placed.card, this.#options.runner);
     this.#count(placed.card.id).loads++;
     this.#log.debug(
@@ -151,39 +154,34 @@ export class ModelStore {
   async #status(placed: PlacedCard): Promise<ModelStatus> {
     const { card, origin, path } = placed;
     const there = await stat(path).catch(() => null);
-    const variant = this.#options.variants === false ? null : await this.#variant(placed);
-    return { card, origin, path, present: there?.size === card.bytes, variant };
+    const { path: variant, kind, why } = await this.#choose(placed);
+    return { card, origin, path, present: there?.size === card.bytes, variant, kind, why };
   }
 
-  /** The optimised file for this processor, when it was made from exactly the card's file and is whole. */
-  async #variant({ card }: PlacedCard): Promise<string | null> {
-    const target = this.#options.target ?? targetOf(process.arch);
-    if (target === undefined) return null;
-    const notePath = join(this.dir, variantName(card.id, target, 'json'));
-    const text = await readFile(notePath, 'utf8').catch(() => null);
-    if (text === null) return null;
-    const path = join(this.dir, variantName(card.id, target, 'onnx'));
-    const problem = await variantProblem(text, path, card);
-    if (problem === null) return path;
-    this.#log.warn(
-      { model: card.id, path, problem },
-      'the optimised model is not used; run faced model fetch',
-    );
-    return null;
+  #choose({ card }: PlacedCard): Promise<Choice> {
+    const known = this.#choices.get(card.id);
+    if (known !== undefined) return known;
+    const choosing = this.#chooseNow(card);
+    this.#choices.set(card.id, choosing);
+    return choosing;
+  }
+
+  async #chooseNow(card: ModelCard): Promise<Choice> {
+    const { target = targetOf(process.arch), variants, wish = 'auto', engine } = this.#options;
+    if (target === undefined || variants === false)
+      return { kind: 'stock', path: null, why: 'no other form is made for this processor', problems: [] };
+    // What stands by for an engine takes what the engine takes, which is floats.
+    const standsBy = engine !== undefined && card.role === 'recogniser';
+    const choice = await chooseVariant({ dir: this.dir, card, target, wish: standsBy ? 'float' : wish });
+    for (const problem of choice.problems)
+      this.#log.warn({ model: card.id, problem }, 'a form of a model is not used; run faced model fetch');
+    return choice;
   }
 
   #load(): Promise<Map<string, PlacedCard>> {
     this.#cards ??= loadCards(this.dir, this.#options.shippedCards);
     return this.#cards;
   }
-}
-
-export function variantName(id: string, target: Target, extension: 'onnx' | 'json'): string {
-  return `${id}.${target}.${extension}`;
-}
-
-export function targetOf(arch: string): Target | undefined {
-  return arch === 'x64' || arch === 'arm64' ? arch : undefined;
 }
 
 /** Size and hash against the card: throws `model.missing` or `model.mismatch` with both values. */
@@ -203,26 +201,4 @@ export async function checkFile({ card, path, origin }: PlacedCard): Promise<voi
         ? 'Run `faced model fetch`.'
         : 'Correct the card, or bring the file that it describes.',
   });
-}
-
-async function variantProblem(text: string, path: string, card: ModelCard): Promise<string | null> {
-  let note: unknown;
-  try {
-    note = JSON.parse(text);
-  } catch {
-    return 'its note is not JSON';
-  }
-  if (!isVariantNote(note)) return 'its note lacks fields';
-  if (note.derivedFrom !== card.sha256) return 'it was made from another file';
-  const there = await hashFile(path).catch(() => null);
-  if (there === null) return 'the file is missing';
-  return there.sha256 === note.sha256 ? null : 'its hash is not the one in its note';
-}
-
-/** By hand: a schema compiler would cost the worker a quarter of its start. */
-function isVariantNote(value: unknown): value is VariantNote {
-  if (typeof value !== 'object' || value === null) return false;
-  const note = value as Record<string, unknown>;
-  const texts = [note.file, note.sha256, note.derivedFrom].every((one) => typeof one === 'string');
-  return texts && Number.isInteger(note.bytes) && (note.target === 'x64' || note.target === 'arm64');
 }

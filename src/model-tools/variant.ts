@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { hashBytes } from '../inference/hash.js';
-import { type VariantNote, variantName } from '../inference/store.js';
+import { type VariantNote, variantName, WORKSHOP } from '../inference/variants.js';
 import { writeFileAtomic, writeFilesAtomic } from '../lib/atomic-file.js';
 import { optimizeModel, type Target } from './optimize.js';
 
@@ -26,6 +26,7 @@ export async function makeVariant(options: {
     bytes: optimized.byteLength,
     target,
     derivedFrom: hashBytes(stock),
+    workshop: WORKSHOP,
     made: { by: 'faced model optimize', checked: '1 - cosine < 1e-6' },
   };
   await writeWithNote(join(dir, file), optimized, {

@@ -163,9 +163,10 @@ export const HealthSchema = Type.Object({
     Type.Object(
       {
         using: Type.String(describe('`tensorrt` (the engine process) or `onnxruntime`.')),
-        precision: Type.String(describe('`fp16`, `fp32`.')),
+        precision: Type.String(describe('`fp16`, `fp32`, `int8`.')),
+        why: Type.Optional(Type.String(describe('Why this form of the model.'))),
       },
-      describe('What runs the recogniser, where an engine process is configured.'),
+      describe('What runs the recogniser.'),
     ),
   ),
   outbox: Type.Object({

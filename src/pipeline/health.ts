@@ -131,7 +131,13 @@ export class Health {
       })),
       ...(this.#backend === null
         ? {}
-        : { backend: { using: this.#backend.using, precision: this.#backend.precision } }),
+        : {
+            backend: {
+              using: this.#backend.using,
+              precision: this.#backend.precision,
+              ...(this.#backend.why === undefined ? {} : { why: this.#backend.why }),
+            },
+          }),
       outbox: waiting instanceof FacedError ? { waiting: 0, limit: 0, dropped: 0 } : waiting,
       rssBytes: ownRssBytes() + (visionIsThread ? 0 : this.#visionRssBytes),
       machine: { temperatureC, memoryLevel },

@@ -114,6 +114,8 @@ export interface BackendState {
   /** `tensorrt`, `opencv`: the engine process; `onnxruntime`: here. */
   readonly using: string;
   readonly precision: string;
+  /** Why this form of the model; left out by an engine process. */
+  readonly why?: string;
   /** Why the engine process is not used; null when it is. */
   readonly problem: { readonly code: ErrorCode; readonly message: string } | null;
 }
@@ -181,7 +183,7 @@ export interface VisionEvents {
     readonly models: ModelCounts;
     readonly rssBytes: number;
   };
-  /** Said when an engine process is configured: at the start and on every change. */
+  /** Said at the start and, where an engine process is configured, on every change. */
   backendChanged: BackendState;
   /** The worker ended unexpectedly and is being started again; tracks are gone. */
   restarted: { reason: string; count: number };

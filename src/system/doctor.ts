@@ -38,6 +38,8 @@ export interface DoctorOptions {
 }
 
 export interface ModelFinding {
+  /** Which form is run, and why; left out where none can be. */
+  readonly form?: string;
   readonly id: string;
   readonly state: 'ready' | 'missing' | 'damaged';
 }
@@ -119,7 +121,11 @@ async function addonCheck(load: () => Promise<string>): Promise<Check> {
 export function modelCheck(models: readonly ModelFinding[]): Check {
   const bad = models.filter((model) => model.state !== 'ready');
   if (bad.length === 0)
-    return { name: 'models', ok: true, detail: models.map((model) => model.id).join(', ') };
+    return {
+      name: 'models',
+      ok: true,
+      detail: models.map(({ id, form }) => (form === undefined ? id : `${id}: ${form}`)).join(', '),
+    };
   return {
     name: 'models',
     ok: false,

@@ -33,15 +33,23 @@ export function depth(order: ChannelOrder): 1 | 3 {
 }
 
 /**
- * Write `(pixel - mean) * scale` for every pixel of `image` into the caller's `target`.
+ * Write `(pixel - mean) * scale` for every pixel of `image` into the caller's `target`; a target of bytes gets the
+ * pixels as they are, row by row, blue first or grey, for networks that hold order and normalisation themselves.
  * A grey image fills all three channels of a colour input; a colour image becomes grey by ITU-R BT.601.
  */
 export function fillTensor(
   image: Image,
-  target: Float32Array,
+  target: Float32Array | Uint8Array,
   spec: TensorSpec,
   place: TensorPlace = {},
 ): void {
+  if (target instanceof Uint8Array) {
+    const order = spec.order === 'grey' ? 'grey' : 'bgr';
+    fill(image, target, { order, layout: 'nhwc', mean: 0, scale: 1 }, place);
+  } else fill(image, target, spec, place);
+}
+
+function fill(image: Image, target: Float32Array | Uint8Array, spec: TensorSpec, place: TensorPlace): void {
   const window = place.window ?? { x: 0, y: 0, width: image.width, height: image.height };
   const count = depth(spec.order);
   const pixels = window.width * window.height;

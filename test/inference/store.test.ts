@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { loadCards, type ModelCard } from '../../src/inference/card.js';
 import { hashFile } from '../../src/inference/hash.js';
 import { ModelStore } from '../../src/inference/store.js';
+import { WORKSHOP } from '../../src/inference/variants.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { testModels, testStore } from '../helpers/models.js';
 
@@ -144,12 +145,24 @@ test('an optimised variant is used when it was made from this very file and is w
     const list = await new ModelStore({ dir, target: 'arm64', logger }).list();
     return list.find(({ card }) => card.id === 'landmarks68')?.variant;
   };
-  const note = { file: 'landmarks68.arm64.onnx', sha256, bytes, target: 'arm64', derivedFrom: sha256 };
+  const note = {
+    file: 'landmarks68.arm64.onnx',
+    sha256,
+    bytes,
+    target: 'arm64',
+    derivedFrom: sha256,
+    workshop: WORKSHOP,
+  };
   assert.equal(await used(note), variant);
   assert.deepEqual(warnings, []);
   assert.equal(await used({ ...note, derivedFrom: 'c'.repeat(64) }), null);
   assert.equal(await used({ ...note, sha256: 'c'.repeat(64) }), null);
-  assert.deepEqual(warnings, ['it was made from another file', 'its hash is not the one in its note']);
+  assert.equal(await used({ ...note, workshop: WORKSHOP - 1 }), null);
+  assert.deepEqual(warnings, [
+    `${variant}: it was made from another file`,
+    `${variant}: its hash is not the one in its note`,
+    `${variant}: another release of faced made it`,
+  ]);
   const here = await new ModelStore({ dir, target: 'x64' }).list();
   assert.ok(
     here.every((one) => one.variant === null),

@@ -11,7 +11,7 @@ export async function calibrationFor(
   { dir, limit }: { dir: string; limit?: number },
   io: CommandIo,
 ) {
-  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log });
+  const store = new ModelStore({ dir: modelsDir(io.env), logger: io.log, wish: 'float' });
   const runner = await OrtRunner.open(path, card);
   try {
     return await collectCalibration({

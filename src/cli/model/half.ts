@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { hashFile } from '../../inference/hash.js';
+import { targetOf } from '../../inference/variants.js';
 import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
 import { halveModel } from '../../model-tools/half.js';
 import { measureMemory } from '../../model-tools/memory.js';
@@ -7,7 +8,7 @@ import { compare } from '../../model-tools/quantize/index.js';
 import { writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
-import { finish } from './quantize.js';
+import { finish, formBeside } from './quantize.js';
 import { resolveModel } from './resolve.js';
 
 /**
@@ -17,10 +18,10 @@ import { resolveModel } from './resolve.js';
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, { calibration: { type: 'string' }, out: { type: 'string' } });
-  const { out } = values;
-  if (out === undefined || !out.endsWith('.onnx')) throw usage('half needs --out O.onnx');
   if (values.calibration === undefined) throw usage('half needs --calibration DIR, a folder of photographs');
   const { path, label, card } = await resolveModel(positionals[0], io);
+  const out = values.out ?? formBeside(card, { io, target: targetOf(process.arch) ?? 'x64', kind: 'half' });
+  if (!out.endsWith('.onnx')) throw usage('--out ends with .onnx');
   if (card === null) throw usage('half needs a model with a card, since calibration feeds it');
   const { inputs, faces } = await calibrationFor({ path, card }, { dir: values.calibration, limit: 32 }, io);
   const original = await loadModel(path);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { hashBytes } from '../../inference/hash.js';
-import { targetOf } from '../../inference/store.js';
+import { targetOf } from '../../inference/variants.js';
 import { optimizeModel } from '../../model-tools/optimize.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { finish } from './quantize.js';

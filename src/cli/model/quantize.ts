@@ -1,6 +1,18 @@
+import { join } from 'node:path';
+import type { ModelCard } from '../../inference/card.js';
 import { hashBytes, hashFile } from '../../inference/hash.js';
-import { targetOf } from '../../inference/store.js';
-import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
+import { modelsDir } from '../../inference/model-dir.js';
+import { createSession } from '../../inference/raw-session.js';
+import {
+  processorName,
+  type Target,
+  targetOf,
+  type VariantKind,
+  type VariantNote,
+  variantName,
+  WORKSHOP,
+} from '../../inference/variants.js';
+import { decodeModel, encodeModel, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
 import { optimizeGraph } from '../../model-tools/optimize.js';
 import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
@@ -13,8 +25,10 @@ import { resolveModel } from './resolve.js';
 const METHODS: readonly CalibrationMethod[] = ['mse', 'minmax', 'percentile', 'entropy'];
 
 /**
- * `faced model quantize [M] --calibration DIR --out O.onnx [--dynamic] [--method mse|minmax|percentile|entropy] [--image]
+ * `faced model quantize [M] --calibration DIR [--out O.onnx] [--dynamic] [--method mse|minmax|percentile|entropy] [--image]
  * [--float NAME…] [--narrow]`: the 8-bit form, with a note beside it of how it was made and how near it is to float.
+ * Without `--out` it lies where `faced run` finds it, and reads pictures as bytes; it is used once `faced model verify`
+ * has accepted it.
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, {
@@ -28,14 +42,15 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     narrow: { type: 'boolean', default: false },
     target: { type: 'string', default: process.arch },
   });
-  const { out, dynamic } = values;
+  const { dynamic } = values;
   const method = METHODS.find((one) => one === values.method);
   const target = targetOf(values.target);
   if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
-  if (out === undefined || !out.endsWith('.onnx')) throw usage('quantize needs --out O.onnx');
   if (method === undefined) throw usage(`--method is one of ${METHODS.join(', ')}`);
   if (dynamic && values.static) throw usage('--static and --dynamic exclude each other');
   const { path, label, card } = await resolveModel(positionals[0], io);
+  const out = values.out ?? formBeside(card, { io, target, kind: 'int8' });
+  if (!out.endsWith('.onnx')) throw usage('--out ends with .onnx');
   const original = await loadModel(path);
   const stock = await hashFile(path);
   if (dynamic) {
@@ -54,10 +69,13 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (values.calibration === undefined)
     throw usage('quantize needs --calibration DIR, a folder of photographs');
   const { mean, scale, order } = card.input;
+  // Where the pipeline will find it, it reads pictures as they are if it can.
+  const asBytes =
+    values.image || (values.out === undefined && typeof mean === 'number' && typeof scale === 'number');
   if (values.image && (typeof mean !== 'number' || typeof scale !== 'number'))
     throw usage('--image needs a card with one mean and one scale');
   const image =
-    values.image && typeof mean === 'number' && typeof scale === 'number' ? { order, mean, scale } : null;
+    asBytes && typeof mean === 'number' && typeof scale === 'number' ? { order, mean, scale } : null;
 
   const bar = io.progress('calibration', 1);
   const calibration = await calibrationFor({ path, card }, { dir: values.calibration }, io).finally(() =>
@@ -76,9 +94,15 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     image,
   });
   const cosine = await compare(original, model, inputs.slice(0, 64), image);
+  const speed =
+    target === process.arch
+      ? await speedOf(encodeModel(model), encodeModel(await optimizeGraph(original, target)))
+      : null;
   return await finish(io, {
     out,
     bytes: encodeModel(model),
+    target,
+    speed,
     derivedFrom: stock.sha256,
     label,
     made: {
@@ -94,19 +118,67 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   });
 }
 
+/** Where `faced run` looks for a form of a model. */
+export function formBeside(
+  card: ModelCard | null,
+  { io, target, kind }: { io: CommandIo; target: Target; kind: VariantKind },
+): string {
+  if (card === null) throw usage('a file without a card needs --out O.onnx');
+  return join(modelsDir(io.env), variantName(card.id, target, 'onnx', kind));
+}
+
+const TURNS = 60;
+
+/** How many times faster one form runs than another, in turns; the least time of each, which a busy machine disturbs least. */
+async function speedOf(bytes: Uint8Array, float: Uint8Array): Promise<VariantNote['speed']> {
+  const least: number[] = [];
+  const sessions = await Promise.all([bytes, float].map((one) => createSession(one)));
+  const feeds = [bytes, float].map((one) =>
+    noiseFeeds(decodeModel(one).graph.inputs, { batch: 1, scale: 1 }),
+  );
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    for (const [at, session] of sessions.entries()) {
+      const started = performance.now();
+      await session.run(feeds[at] ?? {});
+      least[at] = Math.min(least[at] ?? Number.POSITIVE_INFINITY, performance.now() - started);
+    }
+  }
+  for (const session of sessions) await session.release();
+  const [mine = 1, other = 1] = least;
+  return { timesFloat: Math.round((100 * other) / mine) / 100, processor: processorName() };
+}
+
 /** Writes the file and its note, and says both. */
 export async function finish(
   io: CommandIo,
-  result: { out: string; bytes: Uint8Array; derivedFrom: string; label: string; made: object },
+  result: {
+    out: string;
+    bytes: Uint8Array;
+    derivedFrom: string;
+    label: string;
+    made: object;
+    target?: Target;
+    speed?: VariantNote['speed'] | null;
+  },
 ): Promise<ExitCode> {
-  const { out, bytes, derivedFrom, label, made } = result;
+  const {
+    out,
+    bytes,
+    derivedFrom,
+    label,
+    made,
+    target = targetOf(process.arch) ?? 'x64',
+    speed = null,
+  } = result;
   const note = {
     file: out.split('/').at(-1) ?? out,
     sha256: hashBytes(bytes),
     bytes: bytes.byteLength,
-    target: targetOf(process.arch) ?? 'x64',
+    target,
     derivedFrom,
+    workshop: WORKSHOP,
     made,
+    ...(speed === null ? {} : { speed }),
   };
   await writeWithNote(out, bytes, { path: out.replace(/\.onnx$/, '.json'), content: note });
   const details = Object.entries(made).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);

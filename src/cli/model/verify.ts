@@ -7,6 +7,7 @@ import { DEMO_PHOTOS } from '../../inference/fetch.js';
 import { modelsDir } from '../../inference/model-dir.js';
 import { ModelStore } from '../../inference/store.js';
 import { type EmbeddedSet, operatingPoints, pairAccuracy } from '../../model-tools/accuracy.js';
+import { compareStages } from '../../model-tools/agreement.js';
 import { CURVE_RATES, curvePoints, type Measured, told } from '../../model-tools/curve.js';
 import { evenly, pictureFiles } from '../../model-tools/faces.js';
 import { lineChart } from '../../model-tools/svg.js';
@@ -29,10 +30,11 @@ type Points = Measured;
  * parity with N on the demo's photographs, or, with `--images`, on those; then also accuracy on pairs, and thresholds by
  * false match rate over all pairs of the pictures, each model for itself and mixed (probe by M, gallery by N). What was
  * measured on pictures goes into the note or card beside the file M, and the ROC beside it as a picture, unless `--dry`.
+ * Of a detector, landmarks or a liveness model, what it finds in the pictures is compared with what N finds.
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, {
-    against: { type: 'string', default: 'mobilefacenet' },
+    against: { type: 'string' },
     images: { type: 'string' },
     pairs: { type: 'string' },
     limit: { type: 'string', default: '100000' },
@@ -44,7 +46,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   });
   if (values.looks !== '1' && values.looks !== '2') throw usage('--looks is 1 or 2');
   if (values.pairs !== undefined && values.images === undefined) throw usage('--pairs needs --images DIR');
-  const [mine, reference] = [await resolveModel(positionals[0], io), await resolveModel(values.against, io)];
+  const mine = await resolveModel(positionals[0], io);
+  const reference = await resolveModel(values.against ?? mine.card?.id, io);
   const card = mine.card ?? reference.card;
   if (card === null) throw usage('one of the two models must have a card, which says how pictures are fed');
   const dir = modelsDir(io.env);
@@ -53,6 +56,23 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
       ? demoPhotographs(join(dir, 'demo'))
       : evenly(await pictureFiles(values.images), Number(values.limit));
   const bar = io.progress('pictures', files.length);
+  if (card.role !== 'recogniser') {
+    const agreement = await compareStages({
+      ...{ store: new ModelStore({ dir, logger: io.log }), card, files },
+      models: [mine.path, reference.path],
+      signal: io.signal,
+      onPicture: () => bar.advance(),
+    }).finally(() => bar.stop());
+    const verified = { arch: process.arch, ...agreement };
+    const written = values.dry || values.images === undefined ? null : await writeNote(mine.path, verified);
+    io.print(
+      { model: mine.label, reference: reference.label, ...verified, written },
+      Object.entries(agreement)
+        .map(([key, value]) => `${key}: ${value}`)
+        .join('\n'),
+    );
+    return 0;
+  }
   const [a, b] = await embedSets({
     store: new ModelStore({ dir, logger: io.log }),
     card,
@@ -127,6 +147,9 @@ function judge({
     against,
     mixed,
     joinsSpace: joins,
+    // What a variant's note is asked for before `faced run` takes it: on which kind of processor, and whether at all.
+    arch: process.arch,
+    accepted: joins && fnmrAt(own) - fnmrAt(against) <= MIXED_LOSS,
   };
 }
 
@@ -191,10 +214,7 @@ async function writeVerdict(
   const text = await readFile(path, 'utf8').catch(() => null);
   if (text === null) return null;
   const content = JSON.parse(text) as Record<string, unknown>;
-  if (!('role' in content)) {
-    await writeOutput(path, `${JSON.stringify({ ...content, verified: measured }, null, 2)}\n`);
-    return path;
-  }
+  if (!('role' in content)) return writeNote(mine.path, measured);
   if (!enough(measured.own)) return null;
   const curve: NonNullable<ModelCard['curve']> = {
     data: 'every pair of the pictures given to faced model verify, one picture against one',
@@ -206,5 +226,15 @@ async function writeVerdict(
     points: curvePoints(measured.own),
   };
   await writeOutput(path, `${JSON.stringify({ ...content, curve }, null, 2)}\n`);
+  return path;
+}
+
+/** Into the note beside a variant; null when there is none. */
+async function writeNote(model: string, verified: object): Promise<string | null> {
+  const path = model.replace(/\.onnx$/, '.json');
+  const text = await readFile(path, 'utf8').catch(() => null);
+  const content: unknown = text === null ? null : JSON.parse(text);
+  if (!(content instanceof Object) || 'role' in content) return null;
+  await writeOutput(path, `${JSON.stringify({ ...content, verified }, null, 2)}\n`);
   return path;
 }
