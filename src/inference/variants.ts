@@ -29,6 +29,8 @@ export interface Verified {
   readonly arch: string;
   /** It may stand in for the model that it was made from. */
   readonly accepted: boolean;
+  /** False: too few pictures to say so. */
+  readonly enough?: boolean;
   /** Of a recogniser, over all pairs: the variant alone, the model alone, and probe by one with gallery by the other. */
   readonly own?: { readonly points: readonly OperatingPoint[] };
   readonly against?: { readonly points: readonly OperatingPoint[] };
@@ -178,7 +180,10 @@ function reasonAgainst(
   { kind, wish, role }: { kind: VariantKind; wish: VariantWish; role: ModelCard['role'] },
 ): string | null {
   if (verified === undefined) return 'faced model verify has not accepted it';
-  if (!verified.accepted) return 'faced model verify found it too far from FP32';
+  if (!verified.accepted)
+    return verified.enough === false
+      ? 'faced model verify had too few pictures to accept it'
+      : 'faced model verify found it too far from FP32';
   if (verified.arch !== process.arch) return `it was verified on ${verified.arch}, not on ${process.arch}`;
   // Without it nobody knows which threshold holds for faces enrolled in FP32.
   if (role === 'recogniser' && (verified.mixed?.points ?? []).length === 0)

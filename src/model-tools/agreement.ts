@@ -14,6 +14,8 @@ const LOST = 0.002;
 const LOOSE = 0.02;
 /** Distance of points, as a share of that between the eyes: on average. */
 const POINTS_APART = 0.02;
+/** Fewer faces say nothing. */
+const LEAST_FACES = 100;
 /** Mean difference of liveness scores. */
 const SCORES_APART = 0.02;
 
@@ -30,6 +32,8 @@ export interface Agreement {
   readonly pointsApart: number;
   /** Mean difference of the liveness score of the main face; null for other models. */
   readonly scoresApart: number | null;
+  /** Faces for a judgement at all. */
+  readonly enough: boolean;
   readonly accepted: boolean;
 }
 
@@ -88,8 +92,9 @@ export async function compareStages(options: {
     loose,
     pointsApart,
     scoresApart,
+    enough: faces >= LEAST_FACES,
     accepted:
-      faces >= 100 &&
+      faces >= LEAST_FACES &&
       faces - found <= LOST * faces &&
       loose <= LOOSE * faces &&
       pointsApart <= POINTS_APART &&

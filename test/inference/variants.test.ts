@@ -53,6 +53,7 @@ test('an 8-bit form runs only once verify has accepted it here, and each refusal
   };
   await refused({}, /int8 is not used: faced model verify has not accepted it/);
   await refused({ verified: { ...accepted, accepted: false } }, /too far from FP32/);
+  await refused({ verified: { ...accepted, accepted: false, enough: false } }, /too few pictures/);
   await refused({ verified: { ...accepted, arch: 'riscv64' } }, /verified on riscv64, not on/);
   await refused({ verified: accepted }, /asked for by models.variant/, 'float');
   await refused({ verified: accepted }, /there is no half form/, 'half');

@@ -149,6 +149,7 @@ function judge({
     joinsSpace: joins,
     // What a variant's note is asked for before `faced run` takes it: on which kind of processor, and whether at all.
     arch: process.arch,
+    enough: mixed === null || enough(mixed),
     accepted: joins && fnmrAt(own) - fnmrAt(against) <= MIXED_LOSS,
   };
 }
