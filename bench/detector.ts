@@ -1,0 +1,101 @@
+/**
+ * The 8-bit detector beside the float one:
+ *
+ *   node dist/bench/detector.js --calibration DIR --images DIR [--limit N] [--runs 300] [--float NAME…]
+ *
+ * Makes the 8-bit file by `faced model quantize ultraface` and the optimised float one by `optimize`; then, over the
+ * pictures: how many of the faces that float finds 8 bits find too (boxes that overlap by 0.5 and more), how well the
+ * boxes match (intersection over union), and what only one of them finds. Times are medians of alternating runs.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ModelStore, modelsDir } from '../src/inference/index.js';
+import { createSession } from '../src/inference/raw-session.js';
+import { OrtRunner } from '../src/inference/session.js';
+import { evenly, openStages, PictureReader, pictureFiles } from '../src/model-tools/faces.js';
+import { loadModel, noiseFeeds } from '../src/model-tools/graph/index.js';
+import { iou } from '../src/vision/boxes.js';
+
+const FACED = join(import.meta.dirname, '..', '..', 'bin', 'faced');
+const { values } = parseArgs({
+  options: {
+    calibration: { type: 'string' },
+    images: { type: 'string' },
+    limit: { type: 'string', default: '100000' },
+    runs: { type: 'string', default: '300' },
+    float: { type: 'string', multiple: true, default: [] },
+  },
+});
+const { calibration, images } = values;
+if (calibration === undefined || images === undefined)
+  throw new Error('name --calibration DIR and --images DIR');
+
+const dir = await mkdtemp(join(tmpdir(), 'faced-detector-'));
+try {
+  const faced = (...argv: string[]): void => {
+    execFileSync(FACED, ['model', ...argv], { stdio: ['ignore', 'ignore', 'inherit'] });
+  };
+  const [float, bytes] = [join(dir, 'float.onnx'), join(dir, 'int8.onnx')];
+  faced('optimize', 'ultraface', '--target', process.arch, '--out', float);
+  const kept = values.float.flatMap((name) => ['--float', name]);
+  faced('quantize', 'ultraface', '--calibration', calibration, ...kept, '--out', bytes);
+  const ratio = await alternate(float, bytes);
+  const store = new ModelStore({ dir: modelsDir() });
+  const { card } = await store.card('ultraface');
+  const readerOf = async (file: string): Promise<PictureReader> =>
+    new PictureReader(
+      await openStages(store, { detector: { card, runner: await OrtRunner.open(file, card) } }),
+    );
+  const [first, second] = [await readerOf(float), await readerOf(bytes)];
+  const overlaps: number[] = [];
+  let [pictures, wanted, extra] = [0, 0, 0];
+  for (const file of evenly(await pictureFiles(images), Number(values.limit))) {
+    const [a, b] = [(await first.read(file)).faces, (await second.read(file)).faces];
+    pictures += 1;
+    wanted += a.length;
+    const left = new Set(b);
+    for (const face of a) {
+      const [best] = [...left].sort((x, y) => iou(face.box, y.box) - iou(face.box, x.box));
+      if (best === undefined || iou(face.box, best.box) < 0.5) continue;
+      left.delete(best);
+      overlaps.push(iou(face.box, best.box));
+    }
+    extra += left.size;
+  }
+  await store.releaseAll();
+  const mean = overlaps.reduce((sum, one) => sum + one, 0) / Math.max(overlaps.length, 1);
+  const below = overlaps.filter((one) => one < 0.9).length;
+  const size = [(await stat(float)).size, (await stat(bytes)).size];
+  console.log(
+    [
+      `${pictures} pictures, ${wanted} faces found in float`,
+      `found in 8 bits too: ${overlaps.length} (loss ${(100 * (1 - overlaps.length / wanted)).toFixed(3)} %), ${extra} more`,
+      `intersection over union: mean ${mean.toFixed(4)}, ${below} of ${overlaps.length} below 0.9`,
+      `bytes: ${size[0]} and ${size[1]}; ms: ${ratio.map((ms) => ms.toFixed(2)).join(' and ')}, ${((ratio[0] ?? 0) / (ratio[1] ?? 1)).toFixed(2)} times as fast`,
+    ].join('\n'),
+  );
+} finally {
+  await rm(dir, { recursive: true, force: true });
+}
+
+/** Medians in milliseconds, one thread, the files run in turn. */
+async function alternate(...files: readonly string[]): Promise<number[]> {
+  const entries = await Promise.all(
+    files.map(async (file) => ({
+      session: await createSession(file),
+      feeds: noiseFeeds((await loadModel(file)).graph.inputs, { batch: 1, scale: 1 }),
+      ms: [] as number[],
+    })),
+  );
+  for (let run = -5; run < Number(values.runs); run += 1)
+    for (const { session, feeds, ms } of entries) {
+      const started = performance.now();
+      await session.run(feeds);
+      if (run >= 0) ms.push(performance.now() - started);
+    }
+  for (const { session } of entries) await session.release();
+  return entries.map(({ ms }) => ms.sort((x, y) => x - y)[ms.length >> 1] ?? Number.NaN);
+}
