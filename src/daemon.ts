@@ -32,6 +32,7 @@ import { commandHandler } from './pipeline/commands.js';
 import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
 import { BEAT_PATIENCE_MS, Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
+import type { Jobs } from './pipeline/jobs.js';
 import { Pause } from './pipeline/pause.js';
 import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
@@ -40,6 +41,7 @@ import { FacedService } from './pipeline/service.js';
 import { Strangers } from './pipeline/strangers.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
+import { clockWatch, openJobs, readKept } from './scheduled.js';
 import { Notifier } from './system/notify.js';
 import { backupsOf, type ConfigChange, HouseWatch, openHttp, recogniserLook, settingsOf } from './web.js';
 import { offerReembedding, wire } from './wiring.js';
@@ -195,9 +197,12 @@ async function build(
           now: () => Date.now(),
           onError: (error) => log.warn({ error: String(error) }, 'a stranger could not be kept'),
         });
+  const kept = await readKept(options.stateDir);
+  const clock = clockWatch(options, kept, signal);
   const upkeep = new Upkeep({
     store,
     log,
+    believedClock: () => clock.check(),
     auditKeepDays: () => config.audit.keepDays,
     keepsStrangers: strangers !== null,
     onHead: (head) => link.auditHead(head),
@@ -252,6 +257,7 @@ async function build(
     },
   });
   const sayControls = () => link.controlState({ v: 1, recognition: pause.paused ? 'paused' : 'on' });
+  let jobs: Jobs | null = null;
   const health = new Health({
     machine: () => watch.machine(),
     device: config.device,
@@ -260,7 +266,7 @@ async function build(
     brokerProblem: () => link.stats().problem,
     recognition: () => recognition.stats(),
     promiseProblem: () => keeper.problem(),
-    others: () => [...(doors?.problems() ?? []), ...watch.problems()],
+    others: () => [...(doors?.problems() ?? []), ...watch.problems(), ...(jobs?.problems() ?? [])],
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: isolation === 'thread',
   });
@@ -324,6 +330,11 @@ async function build(
   notifier.watchdog(() => health.sinceBeat() < BEAT_PATIENCE_MS);
   await auditStart(store, { version: MANIFEST.version, config });
   await upkeep.start();
+  const parts = { store, keeping: service.keeping, upkeep, health, clock, log, due: kept.due };
+  const scheduled = await openJobs(options, parts);
+  jobs = scheduled;
+  stops.push(() => scheduled.stop());
+  scheduled.start();
   await offerReembedding(service, log);
   await notifier.ready();
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');

@@ -14,7 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['camera', 'inference', 'gallery', 'mqtt', 'http', 'door', 'system'],
   ['model-tools'],
   ['vision-worker.ts', 'assemble.ts', 'doors.ts'],
-  ['checkup.ts', 'web.ts', 'wiring.ts'],
+  ['checkup.ts', 'scheduled.ts', 'web.ts', 'wiring.ts'],
   ['daemon.ts'],
   ['cli'],
   ['main.ts'],
@@ -25,6 +25,7 @@ const READS_CONFIG = new Set([
   'assemble.ts',
   'doors.ts',
   'checkup.ts',
+  'scheduled.ts',
   'web.ts',
   'daemon.ts',
   'cli',
@@ -37,6 +38,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   mqtt: 'mqtt',
   aedes: 'mqtt',
   fastify: 'http',
+  'node-cron': 'system',
 };
 
 interface Import {

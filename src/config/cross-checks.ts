@@ -1,4 +1,5 @@
 import { doorChecks } from './door-checks.js';
+import { scheduleChecks } from './schedule.js';
 import type { ConfigFile } from './schema.js';
 import type { Mistake } from './sentences.js';
 
@@ -47,5 +48,5 @@ function livenessChecks({ liveness, cameras }: ConfigFile): Mistake[] {
 
 export function crossChecks(config: ConfigFile): Mistake[] {
   const single = CHECKS.map((check) => check(config)).filter((found) => found !== false);
-  return [...single, ...livenessChecks(config), ...doorChecks(config)];
+  return [...single, ...livenessChecks(config), ...doorChecks(config), ...scheduleChecks(config)];
 }

@@ -7,6 +7,7 @@ import { http } from './http.js';
 import { liveness } from './liveness.js';
 import { mqtt } from './mqtt.js';
 import { models, recognition } from './recognition.js';
+import { schedule } from './schedule.js';
 import { device, isolation, log } from './system.js';
 
 /** The whole configuration: one file for each room, joined. */
@@ -22,6 +23,7 @@ export const ConfigSchema = Type.Object(
     access,
     gallery,
     audit,
+    schedule,
     mqtt,
     http,
     log,

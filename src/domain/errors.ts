@@ -96,6 +96,7 @@ export const ERROR_CODES = {
   // the machine
   'system.hot': 'The machine is hot and may slow itself down.',
   'system.disk-low': 'There is little room left on the disk with the state directory.',
+  'system.clock-wrong': 'The clock is far from any time that can be right.',
   // processes
   'daemon.absent': 'No daemon runs in this state directory.',
   'rpc.closed': 'The worker ended before it answered.',

@@ -14,10 +14,11 @@ export interface UpkeepOptions {
   /** Whether strangers are kept for a while; when not, those of before are deleted at the start. */
   readonly keepsStrangers: boolean;
   readonly onHead: (head: SignedHead) => void;
+  /** Rejects while the wall clock cannot be believed: nothing is deleted by age then. */
+  readonly believedClock: () => Promise<unknown>;
 }
 
 const HEAD_EVERY_MS = 60 * 60 * 1000;
-const PRUNE_EVERY_MS = 6 * 60 * 60 * 1000;
 /** Strangers go on time, give or take this. */
 const STRANGERS_EVERY_MS = 30_000;
 
@@ -34,12 +35,14 @@ export class Upkeep {
   async start(): Promise<void> {
     const { store, keepsStrangers } = this.#options;
     if (!keepsStrangers)
-      await this.#try('strangers of before could not be deleted', () => store.forgetUnknown('all'));
-    await this.#prune();
+      await this.#try('strangers of before could not be deleted', () => store.forgetUnknown('all')).catch(
+        () => {},
+      );
+    // It is said already.
+    await this.prune().catch(() => {});
     await this.#sayHead();
     const every = (ms: number, work: () => Promise<void>) =>
       this.#timers.push(setInterval(() => void work(), ms));
-    every(PRUNE_EVERY_MS, () => this.#prune());
     every(HEAD_EVERY_MS, () => this.#sayHead());
     if (keepsStrangers) every(STRANGERS_EVERY_MS, () => this.#pruneStrangers());
   }
@@ -48,36 +51,48 @@ export class Upkeep {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
   }
 
-  async #prune(): Promise<void> {
-    const { store, log, auditKeepDays } = this.#options;
-    await this.#try('old events could not be deleted', async () => {
+  /** Deletes what is old. All of it is tried; rejects when something could not be deleted, or the clock is not believed. */
+  async prune(): Promise<void> {
+    const { store, log, auditKeepDays, believedClock } = this.#options;
+    await this.#try('nothing is deleted by age', believedClock);
+    const failed: FacedError[] = [];
+    const tried = async (what: string, work: () => Promise<unknown>): Promise<void> =>
+      this.#try(what, work).catch((error: FacedError) => void failed.push(error));
+    await tried('old events could not be deleted', async () => {
       const events = await store.pruneEvents();
       if (events > 0) log.info({ events }, 'old events were deleted');
     });
-    await this.#try('the audit could not be cut', async () => {
+    await tried('the audit could not be cut', async () => {
       const rows = await store.pruneAudit(auditKeepDays());
       if (rows > 0) log.info({ rows }, 'old rows of the audit were cut off');
     });
-    await this.#pruneStrangers();
+    await tried('faces of strangers could not be deleted', () => store.pruneUnknown());
+    const [first] = failed;
+    if (first !== undefined) throw first;
   }
 
+  /** Strangers have not been asked: they go on time whatever the clock. */
   async #pruneStrangers(): Promise<void> {
-    await this.#try('faces of strangers could not be deleted', () => this.#options.store.pruneUnknown());
+    await this.#try('faces of strangers could not be deleted', () =>
+      this.#options.store.pruneUnknown(),
+    ).catch(() => {});
   }
 
   async #sayHead(): Promise<void> {
     await this.#try('the head of the audit could not be signed', async () => {
       const head = await this.#options.store.auditHead();
       if (head !== null) this.#options.onHead(head);
-    });
+    }).catch(() => {});
   }
 
+  /** Rejects with what was said. */
   async #try(failed: string, work: () => Promise<unknown>): Promise<void> {
     try {
       await work();
     } catch (thrown) {
-      const { code, message } = FacedError.from(thrown);
-      this.#options.log.warn({ code, reason: message }, failed);
+      const error = FacedError.from(thrown);
+      this.#options.log.warn({ code: error.code, reason: error.message }, failed);
+      throw error;
     }
   }
 }

@@ -50,6 +50,12 @@ const MISTAKES: readonly { readonly yaml: string; readonly says: readonly string
     yaml: 'cameras: {door: {source: demo, fps: 2.5}}',
     says: ['cameras.door.fps must be a whole number from 1 to 60 (is 2.5)'],
   },
+  {
+    yaml: 'schedule: {backup: "30 25 * * *"}',
+    says: [
+      'schedule.backup must be a cron expression of five fields such as "30 3 * * *": the hour is "25", and can be 0 to 23, *, a list, a range or a step',
+    ],
+  },
   { yaml: 'cameras: {door: {fps: 5}}', says: ['cameras.door.source is missing'] },
   { yaml: 'cameras: {door: }', says: ['cameras.door must be a group of settings (is null)'] },
   {

@@ -19,6 +19,7 @@ test('a head is told at the start and again when an hour is over; with it a chai
     log: silentLogger,
     auditKeepDays: () => 365,
     keepsStrangers: false,
+    believedClock: async () => {},
     onHead: (head) => {
       heads.push(head);
       told();
