@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { withFrame } from './camera/source-uri.js';
 import { type Config, doorsLiveness } from './config/index.js';
 import type { FacedError } from './domain/errors.js';
 import type { LivenessMode } from './domain/liveness.js';
@@ -22,6 +23,7 @@ import type { CommandHandler, Store, Vision } from './pipeline/ports.js';
 import { PromiseKeeper, type PromiseSettings } from './pipeline/promise.js';
 import { bestPromise, thresholdFor } from './pipeline/threshold.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
+import { PROFILES, type Profile, readBoard } from './system/board.js';
 import { chooseIsolation, memoryFigures } from './system/memory.js';
 import type { NamedHead } from './vision/head.js';
 
@@ -84,6 +86,7 @@ export function openVision(
       crops: config.gallery.keepUnknownHours > 0,
       logLevel: config.log.level,
       variant: config.models.variant,
+      threads: config.models.threads ?? profile().threads,
       ...(engineSocket === null ? {} : { engineSocket }),
       ...(photographs === undefined ? {} : { photographs }),
     },
@@ -118,7 +121,7 @@ export function camerasOf(config: Config): CameraSettings[] {
     .map(
       ([name, { source, liveness, zones, masks, rotation, minFace, fps, motionThreshold, lookEvery }]) => ({
         name,
-        source,
+        source: withFrame(source, profile().frame),
         liveness: {
           mode: liveness,
           withinMs: config.liveness.within * 1000,
@@ -132,12 +135,19 @@ export function camerasOf(config: Config): CameraSettings[] {
     );
 }
 
-/** Frames a second. Somebody before a door waits for it; elsewhere fewer looks cost less. */
-const PACE = { door: 15, other: 10 } as const;
+/** What suits this board; it is recognised once. */
+function profile(): Profile {
+  known ??= PROFILES[readBoard().profile];
+  return known;
+}
+let known: Profile | undefined;
+
+/** Frames a second where somebody stands before a door and waits; elsewhere fewer looks cost less. */
+const DOOR_PACE = 15;
 
 function paceOf({ cameras, doors }: Config, name: string): number {
   const opens = Object.values(doors).some((door) => door.cameras.includes(name));
-  return opens || cameras[name]?.trusted === 'door' ? PACE.door : PACE.other;
+  return opens || cameras[name]?.trusted === 'door' ? DOOR_PACE : profile().fps;
 }
 
 /** A camera that doors go by looks more often, and tests what they ask for. */

@@ -34,6 +34,7 @@ export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): P
     loadAddon: async () => (await import('./image/index.js')).opencvVersion(),
     models: () => modelFindings(place),
     cameras: camerasOf(config),
+    overrides: overridesOf(config),
     brokerUrl: config.mqtt.url,
     key: () =>
       keySource({
@@ -51,6 +52,19 @@ export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): P
         config.access.clock === 'trusted' ? Promise.resolve(true) : askKernel(signal),
     },
   });
+}
+
+/** What the configuration sets although the board's profile has a value for it. */
+function overridesOf({ models, cameras }: Config): string[] {
+  const { threads, variant, backend } = models;
+  return [
+    ...(threads === null ? [] : [`models.threads ${threads}`]),
+    ...(variant === 'auto' ? [] : [`models.variant ${variant}`]),
+    ...(backend === 'auto' ? [] : [`models.backend ${backend}`]),
+    ...Object.entries(cameras).flatMap(([name, { fps }]) =>
+      fps === null ? [] : [`cameras.${name}.fps ${fps}`],
+    ),
+  ];
 }
 
 function doorFindings({ doors, access }: Config): DoorFinding[] {

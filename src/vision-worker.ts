@@ -83,6 +83,7 @@ class VisionWorker {
       dir: options.modelsDir,
       logger: this.#logger,
       ...(options.variant === undefined ? {} : { wish: options.variant }),
+      ...(options.threads === undefined ? {} : { runner: { threads: options.threads } }),
       ...(engineSocket === undefined
         ? {}
         : {

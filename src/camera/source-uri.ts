@@ -57,6 +57,12 @@ export function parseSource(source: string): SourceSpec {
   }
 }
 
+/** A camera on a wire whose URI names no size is asked for this one; other sources have their own. */
+export function withFrame(source: string, { width, height }: Pick<CameraMode, 'width' | 'height'>): string {
+  if (!/^(v4l2|csi):/.test(source) || /[?&](width|height)=/.test(source)) return source;
+  return `${source}${source.includes('?') ? '&' : '?'}width=${width}&height=${height}`;
+}
+
 /** The URI as it may be shown and logged: without user and password. */
 export function redactSource(source: string): string {
   // A pipeline can hold a password anywhere (rtspsrc user-pw=…, location=rtsp://…).

@@ -42,7 +42,7 @@ const camera = Type.Object(
       minimum: 1,
       maximum: 60,
       description:
-        'How many frames a second are looked at, at most. More finds people sooner and costs more. null: 15 for a camera by whose faces a door opens or with `trusted: door`, else 10.',
+        'How many frames a second are looked at, at most. More finds people sooner and costs more. null: 15 for a camera by whose faces a door opens or with `trusted: door`, else what suits the board (10; 15 on a Jetson Orin).',
       default: null,
       restart: true,
     }),

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox';
 import { decimal, oneOf, pathOrNull, section, text, texts, wholeNumber } from './setting.js';
 
 const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
@@ -30,6 +31,15 @@ export const models = section('Which models are used, by the id of their card (`
     description:
       'Which form of each model is run. auto: 8 bits where `faced model verify` has accepted them and they are faster here (on a small board: where they are accepted), else the optimised FP32 form. A form that is not accepted, or not there, is never used, whatever stands here.',
     default: 'auto',
+    restart: true,
+  }),
+  threads: Type.Unsafe<number | null>({
+    type: ['integer', 'null'],
+    minimum: 1,
+    maximum: 16,
+    description:
+      'Threads of one run of a model. More answer sooner and leave less for the rest. null: what suits the board, which `faced doctor` says.',
+    default: null,
     restart: true,
   }),
   backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {

@@ -38,7 +38,7 @@ export interface ModelStoreOptions {
   /** Where the shipped cards are, for tests. */
   readonly shippedCards?: string;
   /** How models are run; as a camera needs it when left out. */
-  readonly runner?: Pick<RunnerOptions, 'device' | 'maxBatch'>;
+  readonly runner?: Pick<RunnerOptions, 'device' | 'maxBatch' | 'threads'>;
 }
 
 /** The models of this machine: loaded on first use, checked against their cards, released on demand. */

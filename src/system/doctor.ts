@@ -32,6 +32,8 @@ export interface DoctorOptions {
   /** Samples that the recogniser in use cannot compare with; left out: not looked at. */
   readonly samples?: () => Promise<SamplesFinding>;
   readonly doors?: DoorOptions;
+  /** Settings that stand in the configuration instead of the board's profile, as text. */
+  readonly overrides?: readonly string[];
   /** Where /proc, /sys, /dev and /run are, for tests. */
   readonly root?: string;
   readonly nodeVersion?: string;
@@ -71,7 +73,7 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const root = options.root ?? '/';
   const { samples } = options;
   const groups = await Promise.all([
-    guarded('board', async () => ({ name: 'board', ok: true, detail: describeBoard(readBoard(root)) })),
+    guarded('board', async () => boardCheck(root, options.overrides ?? [])),
     guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
     guarded('opencv', () => addonCheck(options.loadAddon)),
     guarded('models', async () => modelCheck(await options.models())),
@@ -107,6 +109,12 @@ async function guarded(
       { name, ok: false, detail, fix: known ?? 'Look at the reason; faced --verbose doctor says more.' },
     ];
   }
+}
+
+function boardCheck(root: string, overrides: readonly string[]): Check {
+  const detail = describeBoard(readBoard(root));
+  const but = overrides.length === 0 ? '' : `; the configuration says ${overrides.join(', ')}`;
+  return { name: 'board', ok: true, detail: detail + but };
 }
 
 async function addonCheck(load: () => Promise<string>): Promise<Check> {

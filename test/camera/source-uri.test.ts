@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSource, redactSource, SOURCE_FORMS } from '../../src/camera/source-uri.js';
+import { parseSource, redactSource, SOURCE_FORMS, withFrame } from '../../src/camera/source-uri.js';
 import { FacedError } from '../../src/domain/errors.js';
 
 const MODE = { width: 640, height: 480, fps: 15 };
@@ -76,4 +76,19 @@ test('passwords are never shown', () => {
     () => parseSource('rtsps//user:hunter2@cam'),
     (error) => error instanceof FacedError && !error.message.includes('hunter2'),
   );
+});
+
+test('a camera on a wire that names no size is asked for the one that suits the board', () => {
+  const frame = { width: 1280, height: 720 };
+  const cases: readonly (readonly [string, string])[] = [
+    ['csi:0', 'csi:0?width=1280&height=720'],
+    ['v4l2:/dev/video0?fps=30', 'v4l2:/dev/video0?fps=30&width=1280&height=720'],
+    ['v4l2:/dev/video0?width=800&height=600', 'v4l2:/dev/video0?width=800&height=600'],
+    ['rtsp://door/live', 'rtsp://door/live'],
+    ['demo', 'demo'],
+  ];
+  for (const [source, asked] of cases) {
+    assert.equal(withFrame(source, frame), asked);
+    parseSource(asked);
+  }
 });
