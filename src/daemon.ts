@@ -243,7 +243,7 @@ async function build(
       if (config.mqtt.attempts) link.attempt(look);
     },
   });
-  const watch = new HouseWatch({ stateDir: options.stateDir, log });
+  const watch = new HouseWatch({ stateDir: options.stateDir, log, onPace: (pace) => vision.pace(pace) });
   const decided: EventFeed = { on: (listener) => feed.on('decided', listener) };
   decided.on((event) => watch.notices.decided(event));
   const tally = new Tally({ vision, events: decided, notices: watch.notices });

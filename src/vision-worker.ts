@@ -16,6 +16,7 @@ import { channelOf, serve } from './lib/rpc.js';
 import { decodeCrop, ImageAnalyser } from './pipeline/analyse.js';
 import { CameraLoop } from './pipeline/camera-loop.js';
 import { Flow } from './pipeline/flow.js';
+import { PACES, type Pace } from './pipeline/heat-governor.js';
 import { type Label, LiveView } from './pipeline/live-view.js';
 import type {
   AnalyseOptions,
@@ -50,6 +51,7 @@ class VisionWorker {
   #models: ModelStore | undefined;
   #analyser: ImageAnalyser | undefined;
   #embedder: FaceEmbedder | undefined;
+  #pace: Pace = PACES[0];
   #queueLimit = DEFAULT_ANALYSE_QUEUE;
   #waiting = 0;
 
@@ -134,6 +136,7 @@ class VisionWorker {
         ...(camera.looks === undefined ? {} : { looks: camera.looks }),
       });
       this.#sources.push(source);
+      loop.setPace(this.#pace);
       this.#loops.set(camera.name, loop);
     }
     for (const source of this.#sources) await source.start(signal);
@@ -170,6 +173,12 @@ class VisionWorker {
     } finally {
       this.#waiting--;
     }
+  }
+
+  /** Also of loops that are made later. */
+  pace(pace: Pace): void {
+    this.#pace = pace;
+    for (const loop of this.#loops.values()) loop.setPace(pace);
   }
 
   judged(sightings: number): void {
@@ -272,6 +281,7 @@ const server = serve(channel, {
   start: (options: VisionOptions) => worker.start(options),
   stop: () => worker.stop(),
   analyse: (request: { image: Uint8Array; options?: AnalyseOptions }) => worker.analyse(request),
+  pace: (pace: Pace) => worker.pace(pace),
   judged: (sightings: number) => worker.judged(sightings),
   embedCrops: (crops: readonly Uint8Array[]) => worker.embedCrops(crops),
   snapshot: (camera: string) => worker.snapshot(camera),

@@ -11,9 +11,11 @@ import type { ModelCard } from './inference/card.js';
 import { writeFileAtomic } from './lib/atomic-file.js';
 import type { Logger } from './lib/log.js';
 import type { Access } from './pipeline/access.js';
+import type { Pace } from './pipeline/heat-governor.js';
 import { Notices } from './pipeline/notices.js';
 import type { Store } from './pipeline/ports.js';
 import type { PromiseKeeper } from './pipeline/promise.js';
+import { HeatWatch } from './system/heat-watch.js';
 import { type MachineProblem, machineProblems, machineState } from './system/machine.js';
 
 interface Problem {
@@ -32,18 +34,20 @@ export class HouseWatch {
   readonly notices = new Notices();
   readonly #stateDir: string;
   readonly #log: Logger;
+  readonly #heat: HeatWatch;
   #machine: Promise<MachineLook> | undefined;
   #lookedAt = 0;
   #problems: readonly MachineProblem[] = [];
 
-  constructor({ stateDir, log }: { stateDir: string; log: Logger }) {
+  constructor({ stateDir, log, onPace }: { stateDir: string; log: Logger; onPace: (pace: Pace) => void }) {
+    this.#heat = new HeatWatch({ log, onPace });
     this.#stateDir = stateDir;
     this.#log = log;
   }
 
   /** What is wrong with the machine, as of the last look. */
   problems(): readonly Problem[] {
-    return this.#problems;
+    return [...this.#problems, ...this.#heat.problems()];
   }
 
   machine(): Promise<MachineLook> {
@@ -57,6 +61,7 @@ export class HouseWatch {
 
   /** To be called with each report of the daemon's health. */
   reported(problems: readonly Problem[], doors: readonly { door: string; state: string }[]): void {
+    void this.#heat.beat();
     this.machine().catch((error: unknown) =>
       this.#log.warn({ error: String(error) }, 'the machine could not be looked at'),
     );
@@ -72,7 +77,8 @@ export class HouseWatch {
     const { memoryFree, memoryTotal } = state;
     const share = memoryFree === null || memoryTotal === null ? null : memoryFree / memoryTotal;
     const level = share === null ? null : share < CRITICAL_MEMORY ? 2 : share < LOW_MEMORY ? 1 : 0;
-    return { ...state, memoryLevel: level };
+    const { heatLevel, heatSteps } = this.#heat;
+    return { ...state, memoryLevel: level, heatLevel, heatSteps };
   }
 }
 

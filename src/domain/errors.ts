@@ -96,6 +96,9 @@ export const ERROR_CODES = {
   // the machine
   'system.hot': 'The machine is hot and may slow itself down.',
   'system.disk-low': 'There is little room left on the disk with the state directory.',
+  'system.slowed':
+    'The cameras are looked at less often, so that the machine does not get too hot or overloaded.',
+  'system.weak-supply': 'The supply of the board gives too little voltage; it slows down and may fail.',
   'system.clock-wrong': 'The clock is far from any time that can be right.',
   // processes
   'daemon.absent': 'No daemon runs in this state directory.',

@@ -190,6 +190,16 @@ export class Metrics {
       'What faced may use at most.',
       async () => (await machine()).memoryTotal,
     );
+    gauge(
+      'faced_heat_level',
+      'The cameras’ pace: 0 full, 3 slowest.',
+      async () => (await machine()).heatLevel,
+    );
+    gauge(
+      'faced_heat_steps',
+      'How often that changed since the start.',
+      async () => (await machine()).heatSteps,
+    );
     gauge('faced_memory_level', '0: enough, 1: low, 2: critical.', async () => (await machine()).memoryLevel);
     new Gauge({
       name: 'faced_notice_active',

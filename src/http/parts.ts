@@ -100,6 +100,10 @@ export interface MachineLook {
   readonly memoryTotal: number | null;
   /** 0: enough, 1: low, 2: critical. */
   readonly memoryLevel: number | null;
+  /** 0: the cameras go at full pace. */
+  readonly heatLevel: number;
+  /** How often that changed since the start. */
+  readonly heatSteps: number;
 }
 
 /** Each final decision, as it is made. */

@@ -5,6 +5,7 @@ import { FacedError } from '../domain/errors.js';
 import { TypedEvents } from '../lib/events.js';
 import type { Logger } from '../lib/log.js';
 import { Caller, channelOf } from '../lib/rpc.js';
+import type { Pace } from '../pipeline/heat-governor.js';
 import type { AnalyseOptions, ImageAnalysis, Vision, VisionEvents } from '../pipeline/ports.js';
 import { DEFAULT_ANALYSE_QUEUE, type VisionOptions } from '../pipeline/vision-options.js';
 import { endWorker, forkWorker, STOP_PATIENCE_MS } from './worker-ends.js';
@@ -68,6 +69,7 @@ class SupervisedVision implements Vision {
   #failed: FacedError | undefined;
   #crashes = 0;
   #restarts = 0;
+  #pace: Pace | null = null;
 
   constructor(options: VisionClientOptions) {
     this.#options = options;
@@ -135,6 +137,12 @@ class SupervisedVision implements Vision {
       this.#pending.add(one);
       if (this.#running?.ready === true) void this.#ask(one, this.#running);
     });
+  }
+
+  pace(pace: Pace): void {
+    this.#pace = pace;
+    // One that starts is told when it is ready.
+    if (this.#running?.ready === true) this.#running.caller.call('pace', pace).catch(() => undefined);
   }
 
   judged(sightings: number): void {
@@ -209,6 +217,7 @@ class SupervisedVision implements Vision {
     }
     running.lastSign = performance.now();
     running.ready = true;
+    if (this.#pace !== null) this.pace(this.#pace);
     for (const one of this.#pending) void this.#ask(one, running);
   }
 

@@ -75,7 +75,7 @@ export const EXAMPLE_HEALTH: schemas.HealthReport = {
   ],
   outbox: { waiting: 0, limit: 10_000, dropped: 0 },
   rssBytes: 214_958_080,
-  machine: { temperatureC: 52.1, memoryLevel: 0 },
+  machine: { temperatureC: 52.1, memoryLevel: 0, heatLevel: 0, heatSteps: 0 },
 };
 
 export const EXAMPLE_DOOR_EVENT: schemas.LockEvent = {

@@ -181,6 +181,12 @@ export const HealthSchema = Type.Object({
       Type.Integer({ minimum: 0, maximum: 2 }),
       'Free memory of the machine: 0 enough, 1 low, 2 critical; null when the kernel does not say.',
     ),
+    heatLevel: Type.Integer({
+      minimum: 0,
+      maximum: 3,
+      description: 'The cameras’ pace: 0 full, 3 slowest, for the sake of heat, supply or load.',
+    }),
+    heatSteps: Count('How often that level changed since the start.'),
   }),
 });
 

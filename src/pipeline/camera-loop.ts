@@ -9,6 +9,7 @@ import type { ShotPlanOptions } from './best-shot.js';
 import { Company } from './company.js';
 import type { Flow } from './flow.js';
 import { FrameView } from './frame-view.js';
+import { PACES, type Pace } from './heat-governor.js';
 import { LifeWatch } from './life-watch.js';
 import type { LiveView } from './live-view.js';
 import { MotionGate, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH } from './motion.js';
@@ -56,8 +57,8 @@ export interface CameraLoopParts {
   readonly silenceMs?: number;
 }
 
-/** When everybody in view has been looked at enough, five detections a second are enough to see who comes and goes. */
-const SETTLED_EVERY_MS = 200;
+/** However hot it is: fewer looks would miss who walks by. */
+const LEAST_FPS = 3;
 const SILENCE_MS = 3000;
 const SNAPSHOT_TIMEOUT_MS = 5000;
 const DEFAULT_MOTION_THRESHOLD = 0.002;
@@ -83,6 +84,7 @@ export class CameraLoop {
   #said = '';
   #snapshots: ((jpeg: Uint8Array | null) => void)[] = [];
   #over = false;
+  #pace: Pace = PACES[0];
   #held = false;
   /** As of the last detection, for people who watch. */
   #inView: readonly { track: string; box: Box }[] = [];
@@ -122,8 +124,9 @@ export class CameraLoop {
       this.#sayChange();
       if (frame === null || signal.aborted) break;
       this.#frameAt = performance.now();
-      if (!frame.still && this.#parts.view.fps !== undefined) {
-        const interval = 1000 / this.#parts.view.fps;
+      const fps = this.#fps(frame);
+      if (!frame.still && fps !== undefined) {
+        const interval = 1000 / fps;
         const now = timeOf(frame);
         if (frame.mediaMs !== undefined && now < dueMs && now >= this.#lastMs) continue;
         // A camera's own jitter must not turn every second frame away.
@@ -136,6 +139,11 @@ export class CameraLoop {
     this.#over = true;
     for (const resolve of this.#snapshots.splice(0)) resolve(null);
     await turns.take(() => this.#guard(() => this.#endAll()));
+  }
+
+  /** From the next frame on. */
+  setPace(pace: Pace): void {
+    this.#pace = pace;
   }
 
   stats(): CameraStats {
@@ -211,7 +219,7 @@ export class CameraLoop {
       return;
     }
     const settled = this.#shots.settled(nowMs) && this.#life.settled;
-    if (nowMs - this.#detectedMs < SETTLED_EVERY_MS && settled) return;
+    if (nowMs - this.#detectedMs < this.#settledEveryMs(moment.frame) && settled) return;
     this.#detectedMs = nowMs;
     const faces = await this.#detect(this.#parts.detector, image);
     const trackAt = stages.lap('detect', detectAt);
@@ -318,12 +326,24 @@ export class CameraLoop {
 
   /** Lets messages and timers through, and waits until the next frame is due. A clip has its own clock and is not waited for. */
   async #pause(frame: Frame, startedAt: number, signal: AbortSignal): Promise<void> {
-    const { fps } = this.#parts.view;
+    const fps = this.#fps(frame);
     const live = !frame.still && frame.mediaMs === undefined && fps !== undefined;
     const rest = live ? 1000 / fps - (performance.now() - startedAt) : 0;
     if (rest > 1) await sleep(rest, undefined, { signal }).catch(() => undefined);
     else await new Promise((resolve) => setImmediate(resolve));
     if (frame.still || frame.mediaMs !== undefined) await this.#hold(signal);
+  }
+
+  /** A clip has its own clock: a slower pace would skip what it shows, and cool nothing. */
+  #fps(frame: Frame): number | undefined {
+    const { fps } = this.#parts.view;
+    if (fps === undefined || frame.mediaMs !== undefined) return fps;
+    return Math.min(fps, Math.max(LEAST_FPS, fps * this.#pace.share));
+  }
+
+  /** When everybody in view has been looked at enough, few detections are enough to see who comes and goes. */
+  #settledEveryMs(frame: Frame): number {
+    return (frame.mediaMs === undefined ? this.#pace : PACES[0]).settledEveryMs;
   }
 
   async #hold(signal: AbortSignal): Promise<void> {

@@ -35,11 +35,20 @@ export interface MachineReport {
   readonly temperatureC: number | null;
   /** 0: enough, 1: low, 2: critical. */
   readonly memoryLevel: number | null;
+  /** 0: the cameras go at full pace; higher: slower, for heat's sake. */
+  readonly heatLevel: number;
+  /** How often that changed since the start. */
+  readonly heatSteps: number;
 }
 
 /** A frame rate is taken over at least so long. */
 const RATE_OVER_MS = 5_000;
-const UNKNOWN_MACHINE: MachineReport = { temperatureC: null, memoryLevel: null };
+const UNKNOWN_MACHINE: MachineReport = {
+  temperatureC: null,
+  memoryLevel: null,
+  heatLevel: 0,
+  heatSteps: 0,
+};
 
 /** How the daemon is, from what its parts say of themselves. */
 export class Health {
@@ -111,7 +120,8 @@ export class Health {
     const waiting = await outbox().catch((error: unknown) => FacedError.from(error));
     const problems = this.#problems(waiting);
     // Whoever looks at the machine says by itself when it cannot.
-    const { temperatureC, memoryLevel } = (await machine?.().catch(() => null)) ?? UNKNOWN_MACHINE;
+    const { temperatureC, memoryLevel, heatLevel, heatSteps } =
+      (await machine?.().catch(() => null)) ?? UNKNOWN_MACHINE;
     return {
       v: 1 as const,
       time: new Date().toISOString(),
@@ -140,7 +150,7 @@ export class Health {
           }),
       outbox: waiting instanceof FacedError ? { waiting: 0, limit: 0, dropped: 0 } : waiting,
       rssBytes: ownRssBytes() + (visionIsThread ? 0 : this.#visionRssBytes),
-      machine: { temperatureC, memoryLevel },
+      machine: { temperatureC, memoryLevel, heatLevel, heatSteps },
     };
   }
 

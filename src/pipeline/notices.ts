@@ -105,7 +105,7 @@ function keyOf({ code, message }: Problem): string {
 
 function kindOf(code: string): NoticeKind {
   if (code === 'gallery.disk-full' || code === 'system.disk-low') return 'disk';
-  if (code === 'system.hot') return 'heat';
+  if (code === 'system.hot' || code === 'system.slowed') return 'heat';
   if (code.startsWith('memory.')) return 'memory';
   const [room] = code.split('.');
   const kinds: Record<string, NoticeKind> = {

@@ -2,6 +2,7 @@
  * What the pipeline and the compositions need of the rooms around them. The consumer owns the interface:
  * a new camera, backend, store or broker implements one of these and is chosen in a composition root.
  */
+
 import type { Decision } from '../domain/decision.js';
 import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import type { ErrorCode } from '../domain/errors.js';
@@ -10,6 +11,7 @@ import type { AlignedFace, Face, FaceQuality, PoorReason } from '../domain/face.
 import type { Frame, Image, Instant } from '../domain/frame.js';
 import type { TrackLiveness } from '../domain/liveness.js';
 import type { Match, Person, PersonRef } from '../domain/person.js';
+import type { Pace } from './heat-governor.js';
 
 // ---- camera ------------------------------------------------------------------------------------
 
@@ -227,6 +229,8 @@ export interface Vision {
   analyse(image: Uint8Array, options?: AnalyseOptions): Promise<ImageAnalysis>;
   /** So many sightings more are judged, or given up: a folder or a clip goes on then (`VisionOptions.awaitJudgement`). */
   judged(sightings: number): void;
+  /** How fast the cameras' loops go from now on, also after a restart of the worker. */
+  pace(pace: Pace): void;
   /** Embeddings of aligned crops (JPEG, 112x112) that were kept, by the recogniser in use. Rejects with `image.unreadable` for anything else. */
   embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]>;
   /** Asks for `viewed`, for so long; to be said again while somebody watches. Rejects with `source.invalid` when there is no such camera. */

@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { thermalZones } from './heat.js';
 import { memoryFigures, usableMemory } from './memory.js';
 
 /** How the machine is. null where the kernel does not say. */
@@ -60,21 +59,6 @@ export function machineProblems(state: MachineState, before: ReadonlySet<string>
 }
 
 function temperature(root: string): number | null {
-  const folder = join(root, 'sys/class/thermal');
-  try {
-    const degrees = readdirSync(folder)
-      .filter((name) => name.startsWith('thermal_zone'))
-      .flatMap((name) => {
-        try {
-          const value = Number(readFileSync(join(folder, name, 'temp'), 'utf8')) / 1000;
-          // A sensor that is not there says 0 or nonsense.
-          return value > 0 && value < 150 ? [value] : [];
-        } catch {
-          return [];
-        }
-      });
-    return degrees.length === 0 ? null : Math.max(...degrees);
-  } catch {
-    return null;
-  }
+  const degrees = thermalZones(root).map(({ temperatureC }) => temperatureC);
+  return degrees.length === 0 ? null : Math.max(...degrees);
 }

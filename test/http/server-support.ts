@@ -71,7 +71,7 @@ export async function openServer(
       ...{ notices, events, tally: new Tally({ vision, events, notices }) },
       machine: async () => ({
         ...{ temperatureC: 41, diskFree: 10 ** 9, diskTotal: 10 ** 10 },
-        ...{ memoryFree: 10 ** 9, memoryTotal: 4 * 10 ** 9, memoryLevel: 0 },
+        ...{ memoryFree: 10 ** 9, memoryTotal: 4 * 10 ** 9, memoryLevel: 0, heatLevel: 0, heatSteps: 0 },
       }),
       recogniser: () => ({
         model: 'none',

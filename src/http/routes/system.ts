@@ -14,6 +14,8 @@ const Machine = object(
     memoryFree: orNull(Type.Integer()),
     memoryTotal: orNull(Type.Integer()),
     memoryLevel: orNull(Type.Integer({ description: '0: enough, 1: low, 2: critical.' })),
+    heatLevel: Type.Integer({ description: 'The cameras’ pace: 0 full, 3 slowest.' }),
+    heatSteps: Type.Integer({ description: 'How often that changed since the start.' }),
   },
   'null: the kernel does not say.',
 );
