@@ -1,12 +1,19 @@
 /** What `faced doctor` looks at, on the command line and over HTTP: from the configuration to checks. */
-import { attainablePromise, camerasOf, openCard, type Place } from './assemble.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { attainablePromise, camerasOf, controlSocketPath, openCard, type Place } from './assemble.js';
 import type { Config } from './config/index.js';
+import { FacedError } from './domain/errors.js';
 import type { Person } from './domain/person.js';
 import { askKernel } from './door/clock-trust.js';
 import { HOLDER } from './door/holder.js';
 import { keySource } from './gallery/key.js';
 import { loadCards } from './inference/card.js';
 import { checkFile, ModelStore } from './inference/store.js';
+import { ROOT } from './lib/program.js';
+import { callSocket } from './lib/socket-rpc.js';
+import type { DaemonFigures } from './pipeline/figures.js';
+import { readBoard } from './system/board.js';
 import {
   type Check,
   type ModelFinding,
@@ -15,6 +22,7 @@ import {
   type SamplesFinding,
 } from './system/doctor.js';
 import type { DoorFinding } from './system/doctor-door.js';
+import { boardReport } from './system/report.js';
 
 export interface CheckupMeans {
   readonly env: NodeJS.ProcessEnv;
@@ -65,6 +73,36 @@ function overridesOf({ models, cameras }: Config): string[] {
       fps === null ? [] : [`cameras.${name}.fps ${fps}`],
     ),
   ];
+}
+
+/** Figures of this board, without anything of the house; those of speed come from the running daemon. */
+export async function reportOf(place: Place, checks: readonly Check[], root = '/') {
+  const { config, modelsDir, stateDir } = place;
+  const findings = await modelFindings(place).catch(() => []);
+  const cards = await loadCards(modelsDir).catch(() => null);
+  const shipped = findings.filter(({ id }) => cards?.get(id)?.origin === 'shipped');
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  return boardReport({
+    version,
+    board: readBoard(root),
+    checks,
+    models: shipped.map(({ id, state, form }) => ({ id, kind: form?.split(' ')[0] ?? state })),
+    ownModels: findings.length - shipped.length,
+    opencv: await import('./image/index.js').then(({ opencvVersion }) => opencvVersion()).catch(() => null),
+    cameras: camerasOf(config).map(({ source }) => source.split(':')[0] ?? ''),
+    daemon: await daemonFigures(stateDir),
+    root,
+  });
+}
+
+/** null: no daemon runs, or one that does not know the question. */
+async function daemonFigures(stateDir: string): Promise<DaemonFigures | null> {
+  const daemon = await callSocket(controlSocketPath(stateDir), { reviveError: FacedError.from });
+  if (daemon === null) return null;
+  return daemon
+    .call<DaemonFigures>('figures')
+    .catch(() => null)
+    .finally(() => daemon.close());
 }
 
 function doorFindings({ doors, access }: Config): DoorFinding[] {

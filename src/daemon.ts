@@ -30,6 +30,7 @@ import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
 import { commandHandler } from './pipeline/commands.js';
 import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
+import { StageTotals } from './pipeline/figures.js';
 import { BEAT_PATIENCE_MS, Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
 import type { Jobs } from './pipeline/jobs.js';
@@ -274,6 +275,8 @@ async function build(
     const report = pause.paused ? null : livenessReport(change, config.device);
     if (report !== null) link.liveness(report);
   });
+  const totals = new StageTotals();
+  vision.on('beat', (beat) => totals.beat(beat));
   const finished = wire({
     vision,
     pause,
@@ -319,6 +322,7 @@ async function build(
   const access = new Access(store);
   const control = await serveOnSocket(controlSocketPath(options.stateDir), {
     ...houseMethods({ service, access }),
+    figures: async () => ({ health: await health.report(), stages: totals.figures() }),
     ...doors?.methods,
   });
   stops.push(

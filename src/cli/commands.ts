@@ -112,8 +112,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'doctor',
-      synopsis: '',
-      summary: 'check this machine and this installation, with a mend for each fault',
+      synopsis: '[--report [FILE]]',
+      summary: 'check this machine and this installation, with a mend for each fault; figures to send',
     },
     async () => (await import('./doctor.js')).run,
   ),
