@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { ulid } from 'ulid';
 import { loadConfig } from '../../src/config/load.js';
+import type { RecognitionEvent } from '../../src/domain/event.js';
 import { silentLogger } from '../../src/lib/log.js';
 import { ClockWatch } from '../../src/pipeline/clock-watch.js';
+import { Upkeep } from '../../src/pipeline/upkeep.js';
 import { jobsOf, readKept } from '../../src/scheduled.js';
 import { temporaryDir } from '../helpers/dirs.js';
-import { openStore } from './support.js';
+import { event, messageOf, openStore } from './support.js';
 
 async function jobs(t: TestContext, text: string) {
   const { store, directory } = await openStore(t);
@@ -67,4 +70,54 @@ test('what was written down is read back; nonsense is nothing', async (t) => {
     await writeFile(file, nonsense);
     assert.deepEqual(await readKept(directory), { due: {}, seenAt: null });
   }
+});
+
+const DAY_MS = 86_400_000;
+
+test('a clock that jumps by years at the start: messages keep the order in which they were recorded', async (t) => {
+  const { store } = await openStore(t);
+  const now = Date.now();
+  // The time of the last shutdown, then 1970, then what the network says.
+  const times = [now - 400 * DAY_MS, 5000, now, now + 1];
+  const ids: string[] = [];
+  for (const time of times) {
+    const one = { ...event('Ada', time), id: ulid(time) };
+    ids.push(one.id);
+    await store.recordEvent(one, [messageOf(one)]);
+  }
+  const waiting = await store.outbox(10);
+  assert.deepEqual(
+    waiting.map(({ payload }) => (JSON.parse(payload) as { id: string }).id),
+    ids,
+  );
+});
+
+test('under a clock that is years ahead nothing is deleted by age; when it is right again, what is old goes', async (t) => {
+  const { store } = await openStore(t, { retentionDays: 30 });
+  const now = Date.now();
+  const [old, recent] = [31, 1].map((days) => ({
+    ...event('Ada', now - days * DAY_MS),
+    id: ulid(now - days * DAY_MS),
+  })) as [RecognitionEvent, RecognitionEvent];
+  for (const one of [old, recent]) await store.recordEvent(one, []);
+  let wall = now + 3 * 365 * DAY_MS;
+  const clock = new ClockWatch({
+    seenAt: now - DAY_MS,
+    ask: async () => false,
+    clock: { wall: () => wall, monotonic: () => 1000 },
+  });
+  const upkeep = new Upkeep({
+    ...{ store, log: silentLogger, auditKeepDays: () => 365, keepsStrangers: false },
+    ...{ onHead: () => {}, believedClock: () => clock.check() },
+  });
+  t.after(() => upkeep.stop());
+  await upkeep.start();
+  await assert.rejects(upkeep.prune(), { code: 'system.clock-wrong' });
+  assert.equal((await store.events({ limit: 10 })).length, 2);
+  wall = now;
+  await upkeep.prune();
+  assert.deepEqual(
+    (await store.events({ limit: 10 })).map(({ id }) => id),
+    [recent.id],
+  );
 });

@@ -7,6 +7,7 @@ import { TypedEvents } from '../../src/lib/events.js';
 import { silentLogger } from '../../src/lib/log.js';
 import { CameraLoop, type CameraLoopParts } from '../../src/pipeline/camera-loop.js';
 import { Flow } from '../../src/pipeline/flow.js';
+import { PACES, type Pace } from '../../src/pipeline/heat-governor.js';
 import type { FrameSource, Sighting, VisionEvents } from '../../src/pipeline/ports.js';
 import { Presence } from '../../src/pipeline/presence.js';
 import { Recognition } from '../../src/pipeline/recognition.js';
@@ -94,6 +95,39 @@ test('a face is embedded five times in its first two seconds, then seldom, howev
   assert.equal(batches.length, 6);
   assert.deepEqual([...new Set(seen.map((one) => one.track))], ended);
   assert.ok(seen.every((one) => !one.final && one.poor === null));
+});
+
+test('at a slower pace faces that are known already are looked at less often, and a clip as before', async () => {
+  const looks = async (pace: Pace, live: boolean) => {
+    let count = 0;
+    let at = 0;
+    const next = async (): Promise<Frame | null> => {
+      at += 50;
+      if (at > 20_000) return null;
+      const frame = { ...IMAGE, camera: 'door', seq: at, still: false };
+      return live
+        ? { ...frame, capturedAt: { monotonicMs: at, wallMs: 0 } }
+        : { ...frame, capturedAt: { monotonicMs: 0, wallMs: 0 }, mediaMs: at };
+    };
+    const { run, loop } = loopOver(
+      [],
+      () => {
+        count++;
+        return [face()];
+      },
+      { next },
+    );
+    loop.setPace(pace);
+    await run();
+    return count;
+  };
+  const slowest = PACES.at(-1) ?? PACES[0];
+  const [full, slow, clip, slowClip] = [
+    ...[await looks(PACES[0], true), await looks(slowest, true)],
+    ...[await looks(PACES[0], false), await looks(slowest, false)],
+  ];
+  assert.ok((slow ?? 0) > 0 && (slow ?? 0) < (full ?? 0) / 2, `${slow} of ${full}`);
+  assert.equal(slowClip, clip);
 });
 
 test('the error of a frame is counted, and the loop goes on', async () => {
