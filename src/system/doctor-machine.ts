@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Check } from './doctor.js';
-import { memoryFigures, usableMemory } from './memory.js';
+import { freeMemory, memoryFigures, usableMemory } from './memory.js';
 
 const LEAST_NODE = [20, 17] as const;
 /** The daemon with all models and one camera (docs/performance.md), with room to breathe. */
@@ -21,16 +21,14 @@ export function nodeCheck(version: string): Check {
 export function memoryCheck(root: string): Check {
   const figures = memoryFigures(root);
   const usable = usableMemory(figures);
-  if (usable === null || figures.available === null)
+  const free = freeMemory(figures);
+  if (usable === null || free === null)
     return {
       name: 'memory',
       ok: false,
       detail: 'the kernel does not say how much memory there is',
       fix: 'Mount /proc.',
     };
-  const inGroup =
-    figures.limit === null || figures.used === null ? figures.available : figures.limit - figures.used;
-  const free = Math.min(figures.available, inGroup);
   const limit = figures.limit === null ? '' : ` (limit of the control group ${megabytes(figures.limit)})`;
   const detail = `${megabytes(free)} of ${megabytes(usable)} free${limit}`;
   return free >= LEAST_MEMORY

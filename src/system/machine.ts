@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { thermalZones } from './heat.js';
-import { memoryFigures, usableMemory } from './memory.js';
+import { freeMemory, memoryFigures, usableMemory } from './memory.js';
 
 /** How the machine is. null where the kernel does not say. */
 export interface MachineState {
@@ -29,15 +29,11 @@ const ENOUGH_DISK = 300 * 1024 ** 2;
 export async function machineState(stateDir: string, root = '/'): Promise<MachineState> {
   const disk = await statfs(stateDir).catch(() => null);
   const memory = memoryFigures(root);
-  const inGroup = memory.limit === null || memory.used === null ? null : memory.limit - memory.used;
   return {
     temperatureC: temperature(root),
     diskFree: disk === null ? null : disk.bavail * disk.bsize,
     diskTotal: disk === null ? null : disk.blocks * disk.bsize,
-    memoryFree:
-      memory.available === null || inGroup === null
-        ? (memory.available ?? inGroup)
-        : Math.min(memory.available, inGroup),
+    memoryFree: freeMemory(memory),
     memoryTotal: usableMemory(memory),
   };
 }

@@ -6,10 +6,12 @@ export interface MemoryFigures {
   readonly total: number | null;
   /** What can be taken without swapping (MemAvailable). */
   readonly available: number | null;
-  /** The limit of our control group; null when there is none. */
+  /** The least limit of our control group and those above it; null when there is none. */
   readonly limit: number | null;
-  /** What our control group uses, page cache included. */
+  /** What our control group uses, without file pages that the kernel takes back at once. */
   readonly used: number | null;
+  /** What may be taken until a limit of our control group or of one above it is reached; null without a limit. */
+  readonly room: number | null;
 }
 
 export interface ProcessMemory {
@@ -29,8 +31,7 @@ export function memoryFigures(root = '/'): MemoryFigures {
   return {
     total: field(meminfo, 'MemTotal'),
     available: field(meminfo, 'MemAvailable'),
-    limit: group.limit,
-    used: group.used,
+    ...group,
   };
 }
 
@@ -45,6 +46,11 @@ export function usableMemory({ total, limit }: MemoryFigures): number | null {
   return Math.min(total, limit);
 }
 
+/** What can still be taken: of the machine, or of what our control groups may have, whichever is less. */
+export function freeMemory({ available, room }: MemoryFigures): number | null {
+  return least([available, room]);
+}
+
 /** From this much memory on, a vision process of its own is affordable. A 1.5 GB board reports a little less as MemTotal. */
 const ISOLATION_FROM = 1.45 * 1024 ** 3;
 
@@ -57,32 +63,76 @@ export function chooseIsolation(
   return (usableMemory(figures) ?? 0) >= ISOLATION_FROM ? 'process' : 'thread';
 }
 
-/** The limits of version 2 hold for a group and all above it, so the smallest on the way up counts. */
-function cgroupFigures(root: string): { limit: number | null; used: number | null } {
+interface GroupFigures {
+  readonly limit: number | null;
+  readonly used: number | null;
+  readonly room: number | null;
+}
+
+interface GroupFiles {
+  /** Where the hierarchy is mounted, and the group's path in it. */
+  readonly mount: string;
+  readonly path: string;
+  readonly limits: readonly string[];
+  readonly usage: string;
+  readonly stat: string;
+}
+
+/**
+ * A limit holds for a group and all below it, and the groups beside ours use up what a common parent may have: what is
+ * left is the least of limit minus usage on the way up (cgroup-v2.rst, cgroup-v1/memory.rst).
+ */
+function cgroupFigures(root: string): GroupFigures {
   const groups = read(root, 'proc/self/cgroup').split('\n');
   const v1 = groups.find((line) => line.split(':')[1]?.split(',').includes('memory'))?.split(':')[2];
   if (v1 !== undefined) {
-    const folder = [`sys/fs/cgroup/memory${v1}`, 'sys/fs/cgroup/memory'].find(
-      (path) => read(root, `${path}/memory.limit_in_bytes`) !== '',
-    );
-    if (folder === undefined) return { limit: null, used: null };
-    return {
-      limit: limitOf(read(root, `${folder}/memory.limit_in_bytes`)),
-      used: numberOf(read(root, `${folder}/memory.usage_in_bytes`)),
-    };
+    return groupFigures(root, {
+      ...{ mount: 'sys/fs/cgroup/memory', path: v1, limits: ['memory.limit_in_bytes'] },
+      ...{ usage: 'memory.usage_in_bytes', stat: 'total_inactive_file' },
+    });
   }
   const path = groups.find((line) => line.startsWith('0::'))?.slice(3);
-  if (path === undefined) return { limit: null, used: null };
-  const parts = path.split('/').filter((part) => part !== '');
-  const folders = parts.map((_, index) => `sys/fs/cgroup/${parts.slice(0, index + 1).join('/')}`);
-  const limits = ['sys/fs/cgroup', ...folders]
-    .map((folder) => limitOf(read(root, `${folder}/memory.max`)))
-    .filter((limit) => limit !== null);
-  const own = folders.at(-1) ?? 'sys/fs/cgroup';
-  return {
-    limit: limits.length === 0 ? null : Math.min(...limits),
-    used: numberOf(read(root, `${own}/memory.current`)),
-  };
+  if (path === undefined) return { limit: null, used: null, room: null };
+  return groupFigures(root, {
+    ...{ mount: 'sys/fs/cgroup', path, limits: ['memory.max', 'memory.high'] },
+    ...{ usage: 'memory.current', stat: 'inactive_file' },
+  });
+}
+
+function groupFigures(root: string, files: GroupFiles): GroupFigures {
+  const parts = files.path.split('/').filter((part) => part !== '');
+  // In a container our own group may be mounted as the root, and the path is the host's: what is not there is left out.
+  const folders = [...parts.map((_, at) => parts.slice(0, parts.length - at).join('/')), '']
+    .map((folder) => join(files.mount, folder))
+    .filter((folder) => read(root, `${folder}/${files.usage}`) !== '');
+  const used = folders.map((folder) => workingSet(root, folder, files));
+  const limits = folders.map((folder, at) => {
+    // Version 1 before Linux 5.11: a parent without this does not hold its children to its limit.
+    if (at > 0 && read(root, `${folder}/memory.use_hierarchy`).trim() === '0') return null;
+    return least(files.limits.map((name) => limitOf(read(root, `${folder}/${name}`))));
+  });
+  // Version 1 tells the least limit on the way up, of groups that cannot be seen from here too.
+  const above = /^hierarchical_memory_limit (\d+)$/m.exec(read(root, `${folders[0]}/memory.stat`))?.[1];
+  limits.push(limitOf(above ?? ''));
+  used.push(used[0] ?? null);
+  const rooms = limits.map((limit, at) => {
+    const taken = used[at] ?? null;
+    return limit === null || taken === null ? null : Math.max(0, limit - taken);
+  });
+  return { limit: least(limits), used: used[0] ?? null, room: least(rooms) };
+}
+
+/** Usage without pages of files that nobody has read for a while: the kernel takes those back before it ends anybody. */
+function workingSet(root: string, folder: string, { usage, stat }: GroupFiles): number | null {
+  const used = numberOf(read(root, `${folder}/${usage}`));
+  if (used === null) return null;
+  const idle = new RegExp(`^${stat} (\\d+)$`, 'm').exec(read(root, `${folder}/memory.stat`))?.[1];
+  return Math.max(0, used - Number(idle ?? 0));
+}
+
+function least(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 function limitOf(text: string): number | null {
