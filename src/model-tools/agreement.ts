@@ -17,7 +17,7 @@ const POINTS_APART = 0.02;
 /** Fewer faces say nothing. */
 const LEAST_FACES = 100;
 /** Mean difference of liveness scores. */
-const SCORES_APART = 0.02;
+export const SCORES_APART = 0.02;
 
 /** What a variant that is no recogniser answers compared with its model. */
 export interface Agreement {

@@ -129,6 +129,8 @@ const OPTIONS: QuantizeOptions = {
   weightMax: 127,
   block: 16,
   float: new Set(),
+  floatBudget: null,
+  correct: false,
   image: null,
 };
 
@@ -205,6 +207,35 @@ describe('8 bits', () => {
   test('leave named layers in float', async () => {
     const { model } = await quantizeModel(blockNet(), { ...OPTIONS, float: new Set(['product']) });
     assert.equal(model.graph.initializers.get('wg')?.type, 'float32');
+  });
+
+  test('leave the layers in float that hurt most, until the answer is within the budget', async () => {
+    const plain = (await quantizeModel(blockNet(), OPTIONS)).chosen;
+    assert.equal(plain, null);
+    const wide = await quantizeModel(blockNet(), { ...OPTIONS, floatBudget: 0.5 });
+    assert.deepEqual([...(wide.chosen?.float ?? ['?'])], []);
+    const before = wide.chosen?.before ?? 0;
+    const narrow = await quantizeModel(blockNet(), { ...OPTIONS, floatBudget: before / 2 });
+    assert.ok(narrow.chosen && narrow.chosen.float.size > 0);
+    assert.ok(narrow.chosen.after <= before / 2);
+    const said = 1 - (await compare(blockNet(), narrow.model, inputs)).mean;
+    assert.ok(Math.abs(said - narrow.chosen.after) < before / 4, `${said}, not ${narrow.chosen.after}`);
+    assert.ok(narrow.chosen.sensitivities.every(({ macs }) => macs > 0));
+  });
+
+  test('with biases corrected are wrong by nothing in the mean', async () => {
+    const meanError = async (correct: boolean): Promise<number> => {
+      const { model } = await quantizeModel(blockNet(), { ...OPTIONS, wideStem: false, correct });
+      const error = new Float64Array(64);
+      for (const data of inputs) {
+        const feeds = { input: { type: 'float32' as const, dims: [1, 3, 8, 8], data } };
+        const [a, b] = [await runModel(blockNet(), feeds), await runModel(model, feeds)];
+        for (let at = 0; at < 64; at += 1)
+          error[at] = (error[at] ?? 0) + Number(b.embedding?.data[at]) - Number(a.embedding?.data[at]);
+      }
+      return error.reduce((sum, value) => sum + Math.abs(value), 0);
+    };
+    assert.ok((await meanError(true)) < 0.1 * (await meanError(false)));
   });
 
   test('found anew for every picture answer like float', async () => {

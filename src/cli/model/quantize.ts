@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { FacedError } from '../../domain/errors.js';
 import type { ModelCard } from '../../inference/card.js';
 import { hashBytes, hashFile } from '../../inference/hash.js';
 import { modelsDir } from '../../inference/model-dir.js';
@@ -12,11 +13,13 @@ import {
   variantName,
   WORKSHOP,
 } from '../../inference/variants.js';
+import { SCORES_APART } from '../../model-tools/agreement.js';
 import { decodeModel, encodeModel, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
 import { optimizeGraph } from '../../model-tools/optimize.js';
 import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
+import { scoresApart } from '../../model-tools/quantize/scores.js';
 import { writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
@@ -26,7 +29,7 @@ const METHODS: readonly CalibrationMethod[] = ['mse', 'minmax', 'percentile', 'e
 
 /**
  * `faced model quantize [M] --calibration DIR [--out O.onnx] [--dynamic] [--method mse|minmax|percentile|entropy] [--image]
- * [--float NAME…] [--narrow]`: the 8-bit form, with a note beside it of how it was made and how near it is to float.
+ * [--float NAME…] [--float-budget ERROR] [--narrow] [--force]`: the 8-bit form, with a note beside it of how it was made and how near it is to float.
  * Without `--out` it lies where `faced run` finds it, and reads pictures as bytes; it is used once `faced model verify`
  * has accepted it.
  */
@@ -39,7 +42,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     method: { type: 'string', default: 'mse' },
     image: { type: 'boolean', default: false },
     float: { type: 'string', multiple: true, default: [] },
+    'float-budget': { type: 'string' },
     narrow: { type: 'boolean', default: false },
+    force: { type: 'boolean', default: false },
     target: { type: 'string', default: process.arch },
   });
   const { dynamic } = values;
@@ -47,6 +52,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const target = targetOf(values.target);
   if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
   if (method === undefined) throw usage(`--method is one of ${METHODS.join(', ')}`);
+  const floatBudget = values['float-budget'] === undefined ? null : Number(values['float-budget']);
+  if (floatBudget !== null && !(floatBudget > 0 && floatBudget < 1))
+    throw usage('--float-budget is a mean 1 − cosine between 0 and 1, such as 0.003');
   if (dynamic && values.static) throw usage('--static and --dynamic exclude each other');
   const { path, label, card } = await resolveModel(positionals[0], io);
   const out = values.out ?? formBeside(card, { io, target, kind: 'int8' });
@@ -82,7 +90,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     bar.stop(),
   );
   const { inputs } = calibration;
-  const { model } = await quantizeModel(original, {
+  const { model, chosen } = await quantizeModel(original, {
     inputs,
     method,
     equalise: true,
@@ -91,9 +99,21 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     weightMax: values.narrow ? 63 : 127,
     block: 16,
     float: new Set(values.float),
+    floatBudget,
+    correct: true,
     image,
   });
   const cosine = await compare(original, model, inputs.slice(0, 64), image);
+  const score =
+    card.output.form === 'liveness'
+      ? await scoresApart({ float: original, quantised: model, image }, inputs, card.output)
+      : null;
+  if (score !== null && score > SCORES_APART && !values.force)
+    throw new FacedError(
+      'model.not-equal',
+      `in 8 bits the scores of ${label} differ from FP32 by ${score.toFixed(3)} in the mean over ${calibration.faces} faces; at most ${SCORES_APART} is allowed`,
+      { fix: 'keep this model in float, or write the file all the same with --force' },
+    );
   const speed =
     target === process.arch
       ? await speedOf(encodeModel(model), encodeModel(await optimizeGraph(original, target)))
@@ -106,12 +126,21 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     derivedFrom: stock.sha256,
     label,
     made: {
-      by: 'static quantisation, QDQ, scales per channel, cross-layer equalisation',
+      by: 'static quantisation, QDQ, scales per channel, cross-layer equalisation, bias correction',
       method,
       faces: calibration.faces,
       pictures: calibration.pictures,
       weightBits: values.narrow ? 7 : 8,
-      float: values.float,
+      float: chosen === null ? values.float : [...chosen.float],
+      ...(chosen === null
+        ? {}
+        : {
+            floatBudget,
+            errorBefore: chosen.before,
+            error: chosen.after,
+            sensitivities: chosen.sensitivities,
+          }),
+      ...(score === null ? {} : { scoresApart: score }),
       input: image === null ? 'float32' : 'uint8 [N, height, width, channels], BGR or grey',
       cosine,
     },

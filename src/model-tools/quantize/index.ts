@@ -4,6 +4,8 @@ import { removeDeadChannels } from '../dead.js';
 import { cloneModel, foldConstants, type Model, upgradeOpset } from '../graph/index.js';
 import { cosineDistance } from '../optimize.js';
 import { type PReluForm, rewritePRelu } from '../prelu.js';
+import { correctBiases } from './bias.js';
+import { type FloatChoice, keepSensitiveFloat } from './budget.js';
 import { equalise } from './equalise.js';
 import { pointwiseToGemm } from './gemm.js';
 import { type ImageForm, prepareImageInput, readImage, toBytes } from './image-input.js';
@@ -24,6 +26,10 @@ export interface QuantizeOptions {
   readonly block: number;
   /** Nodes that stay in float, by name. */
   readonly float: ReadonlySet<string>;
+  /** Further nodes stay in float, the most sensitive first, until the mean 1 − cosine of the first output is below this. */
+  readonly floatBudget: number | null;
+  /** Correct the biases by what rounding adds to each layer in the mean. */
+  readonly correct: boolean;
   /** Take pictures as bytes (height, width, BGR or grey) in place of normalised floats, as the card says they are made. */
   readonly image: ImageForm | null;
 }
@@ -32,10 +38,44 @@ export interface QuantizeOptions {
 export interface Quantized {
   readonly float: Model;
   readonly model: Model;
+  /** What a budget left in float. */
+  readonly chosen: FloatChoice | null;
 }
 
 /** Static quantisation to 8 bits in QDQ form (Jacob et al. 2018; Krishnamoorthi 2018 for scales per channel). */
 export async function quantizeModel(original: Model, options: QuantizeOptions): Promise<Quantized> {
+  const float = await equalised(original, options);
+  const histograms = await observe(float, quantisedValues(float.graph, new Set()), options.inputs);
+  const ranges = new Map<string, Range>();
+  for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
+  const { floatBudget } = options;
+  const chosen =
+    floatBudget === null
+      ? null
+      : await keepSensitiveFloat({
+          float,
+          inputs: options.inputs,
+          budget: floatBudget,
+          always: options.float,
+          inEightBits: (names) => inEightBits(float, ranges, { ...options, float: names, image: null }),
+        });
+  const model = await inEightBits(
+    float,
+    ranges,
+    chosen === null ? options : { ...options, float: chosen.float },
+  );
+  const { image, inputs } = options;
+  if (options.correct)
+    await correctBiases(model, {
+      float,
+      floatInputs: inputs,
+      inputs: image === null ? inputs : inputs.map((input) => toBytes(input, image)),
+    });
+  return { float, model, chosen };
+}
+
+/** The float network in the form that suits 8 bits. */
+async function equalised(original: Model, options: QuantizeOptions): Promise<Model> {
   const float = cloneModel(original);
   upgradeOpset(float);
   await foldConstants(float);
@@ -45,10 +85,17 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
   await pointwiseToGemm(float);
   if (options.equalise) await equalise(float, options.inputs);
   rewritePRelu(float, options.prelu);
-  const model = cloneModel(float);
-  const histograms = await observe(model, quantisedValues(model.graph, options.float), options.inputs);
-  const ranges = new Map<string, Range>();
-  for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
+  return float;
+}
+
+/** A new 8-bit form of that network. */
+async function inEightBits(
+  prepared: Model,
+  observed: ReadonlyMap<string, Range>,
+  options: QuantizeOptions,
+): Promise<Model> {
+  const model = cloneModel(prepared);
+  const ranges = new Map(observed);
   if (options.image !== null) ranges.set(...prepareImageInput(model, options.image));
   const stem = options.wideStem ? await findStem(model) : null;
   insertQdq(model, {
@@ -58,7 +105,7 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
     range: (name) => ranges.get(name) ?? { low: -1, high: 1 },
   });
   if (options.image !== null) readImage(model);
-  return { float, model };
+  return model;
 }
 
 /** Cosines between the outputs of two forms of one network, output by output, over the inputs. */

@@ -159,14 +159,16 @@ export async function visitActivations(options: {
   readonly names: readonly string[];
   readonly inputs: readonly (Float32Array | Uint8Array)[];
   readonly visit: (name: string, value: SessionTensor, index: number) => void;
+  /** `all` runs an 8-bit model on its 8-bit kernels; `disabled`, unless told, computes each node by itself. */
+  readonly optimisation?: 'disabled' | 'all';
 }): Promise<void> {
-  const { model, names, inputs, visit } = options;
+  const { model, names, inputs, visit, optimisation = 'disabled' } = options;
   const [input] = model.graph.inputs;
   if (input === undefined) throw new TypeError('the model has no input');
   const fromGraph = names.filter((name) => name !== input.name);
   const dims = [1, ...input.dims.slice(1).map((dim) => (typeof dim === 'number' ? dim : 1))];
   const session = await createSession(encodeModel(withOutputs(model, fromGraph)), {
-    optimisation: 'disabled',
+    optimisation,
   });
   try {
     for (const [index, data] of inputs.entries()) {
