@@ -244,7 +244,13 @@ async function build(
       if (config.mqtt.attempts) link.attempt(look);
     },
   });
-  const watch = new HouseWatch({ stateDir: options.stateDir, log, onPace: (pace) => vision.pace(pace) });
+  const { memoryMb } = config.models;
+  const watch = new HouseWatch({
+    ...{ stateDir: options.stateDir, log },
+    onPace: (pace) => vision.pace(pace),
+    onMemory: (level) => vision.memory(level),
+    memoryBudget: memoryMb === null ? null : memoryMb * 2 ** 20,
+  });
   const decided: EventFeed = { on: (listener) => feed.on('decided', listener) };
   decided.on((event) => watch.notices.decided(event));
   const tally = new Tally({ vision, events: decided, notices: watch.notices });
@@ -287,7 +293,7 @@ async function build(
     onBeat: async () => {
       const report = await health.report();
       link.health(report);
-      watch.reported(report.problems, doors?.doors.map(({ status }) => status) ?? []);
+      watch.reported(report, doors?.doors.map(({ status }) => status) ?? []);
     },
   });
   stops.push(async () => {

@@ -23,6 +23,7 @@ import type {
   FaceEmbedder,
   FrameSource,
   ImageAnalysis,
+  MemoryLevel,
   VisionEvents,
 } from './pipeline/ports.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
@@ -52,6 +53,7 @@ class VisionWorker {
   #analyser: ImageAnalyser | undefined;
   #embedder: FaceEmbedder | undefined;
   #pace: Pace = PACES[0];
+  #memory: MemoryLevel = 0;
   #queueLimit = DEFAULT_ANALYSE_QUEUE;
   #waiting = 0;
 
@@ -104,7 +106,10 @@ class VisionWorker {
     };
     const models = await openModels(wanted);
     // The same networks; pictures get more looks than frames.
-    const forPictures = await openModels({ ...wanted, detector: FOR_PICTURES });
+    const forPictures = await openModels({
+      ...wanted,
+      detector: { ...FOR_PICTURES, secondLook: () => this.#memory === 0 },
+    });
     await this.#sayModels(store, options);
     const { embedder, liveness } = models;
     this.#embedder = embedder;
@@ -116,6 +121,7 @@ class VisionWorker {
         camera: camera.name,
         onViewed: (view) => this.#events.emit('viewed', view),
       });
+      liveView.off = this.#memory > 0;
       this.#views.set(camera.name, liveView);
       const loop = new CameraLoop({
         liveView,
@@ -179,6 +185,12 @@ class VisionWorker {
   pace(pace: Pace): void {
     this.#pace = pace;
     for (const loop of this.#loops.values()) loop.setPace(pace);
+  }
+
+  /** What costs memory and decides nothing is left out while there is little. */
+  memory(level: MemoryLevel): void {
+    this.#memory = level;
+    for (const view of this.#views.values()) view.off = level > 0;
   }
 
   judged(sightings: number): void {
@@ -282,6 +294,7 @@ const server = serve(channel, {
   stop: () => worker.stop(),
   analyse: (request: { image: Uint8Array; options?: AnalyseOptions }) => worker.analyse(request),
   pace: (pace: Pace) => worker.pace(pace),
+  memory: (level: MemoryLevel) => worker.memory(level),
   judged: (sightings: number) => worker.judged(sightings),
   embedCrops: (crops: readonly Uint8Array[]) => worker.embedCrops(crops),
   snapshot: (camera: string) => worker.snapshot(camera),

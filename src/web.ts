@@ -13,10 +13,11 @@ import type { Logger } from './lib/log.js';
 import type { Access } from './pipeline/access.js';
 import type { Pace } from './pipeline/heat-governor.js';
 import { Notices } from './pipeline/notices.js';
-import type { Store } from './pipeline/ports.js';
+import type { MemoryLevel, Store } from './pipeline/ports.js';
 import type { PromiseKeeper } from './pipeline/promise.js';
 import { HeatWatch } from './system/heat-watch.js';
 import { type MachineProblem, machineProblems, machineState } from './system/machine.js';
+import { MemoryWatch } from './system/memory-watch.js';
 
 interface Problem {
   readonly code: string;
@@ -25,9 +26,15 @@ interface Problem {
 
 /** The machine is looked at so often: temperatures and disks do not move faster. */
 const LOOK_MS = 10_000;
-/** Shares of the memory that are free: below the first it is low, below the second critical. */
-const LOW_MEMORY = 0.1;
-const CRITICAL_MEMORY = 0.04;
+
+export interface HouseWatchOptions {
+  readonly stateDir: string;
+  readonly log: Logger;
+  readonly onPace: (pace: Pace) => void;
+  readonly onMemory: (level: MemoryLevel) => void;
+  /** What the daemon may have in memory, bytes; null: no budget of its own. */
+  readonly memoryBudget: number | null;
+}
 
 /** Machine, cameras, broker, doors: what is wrong is told as notices, once when it begins and once when it is over. */
 export class HouseWatch {
@@ -35,11 +42,14 @@ export class HouseWatch {
   readonly #stateDir: string;
   readonly #log: Logger;
   readonly #heat: HeatWatch;
-  #machine: Promise<MachineLook> | undefined;
+  readonly #memory: MemoryWatch;
+  #machine: Promise<Omit<MachineLook, 'memoryLevel'>> | undefined;
   #lookedAt = 0;
   #problems: readonly MachineProblem[] = [];
 
-  constructor({ stateDir, log, onPace }: { stateDir: string; log: Logger; onPace: (pace: Pace) => void }) {
+  constructor({ stateDir, log, onPace, onMemory, memoryBudget }: HouseWatchOptions) {
+    this.#memory = new MemoryWatch({ log, onLevel: onMemory, budget: memoryBudget });
+    this.#memory.beat(null);
     this.#heat = new HeatWatch({ log, onPace });
     this.#stateDir = stateDir;
     this.#log = log;
@@ -47,20 +57,24 @@ export class HouseWatch {
 
   /** What is wrong with the machine, as of the last look. */
   problems(): readonly Problem[] {
-    return [...this.#problems, ...this.#heat.problems()];
+    return [...this.#problems, ...this.#heat.problems(), ...this.#memory.problems()];
   }
 
-  machine(): Promise<MachineLook> {
+  async machine(): Promise<MachineLook> {
     const now = performance.now();
     if (this.#machine === undefined || now - this.#lookedAt > LOOK_MS) {
       this.#lookedAt = now;
       this.#machine = this.#look();
     }
-    return this.#machine;
+    return { ...(await this.#machine), memoryLevel: this.#memory.level };
   }
 
   /** To be called with each report of the daemon's health. */
-  reported(problems: readonly Problem[], doors: readonly { door: string; state: string }[]): void {
+  reported(
+    { problems, rssBytes }: { problems: readonly Problem[]; rssBytes: number },
+    doors: readonly { door: string; state: string }[],
+  ): void {
+    this.#memory.beat(rssBytes);
     void this.#heat.beat();
     this.machine().catch((error: unknown) =>
       this.#log.warn({ error: String(error) }, 'the machine could not be looked at'),
@@ -71,14 +85,11 @@ export class HouseWatch {
     this.notices.problems([...problems, ...open]);
   }
 
-  async #look(): Promise<MachineLook> {
+  async #look(): Promise<Omit<MachineLook, 'memoryLevel'>> {
     const state = await machineState(this.#stateDir);
     this.#problems = machineProblems(state, new Set(this.#problems.map(({ code }) => code)));
-    const { memoryFree, memoryTotal } = state;
-    const share = memoryFree === null || memoryTotal === null ? null : memoryFree / memoryTotal;
-    const level = share === null ? null : share < CRITICAL_MEMORY ? 2 : share < LOW_MEMORY ? 1 : 0;
     const { heatLevel, heatSteps } = this.#heat;
-    return { ...state, memoryLevel: level, heatLevel, heatSteps };
+    return { ...state, heatLevel, heatSteps };
   }
 }
 

@@ -42,6 +42,15 @@ export const models = section('Which models are used, by the id of their card (`
     default: null,
     restart: true,
   }),
+  memoryMb: Type.Unsafe<number | null>({
+    type: ['integer', 'null'],
+    minimum: 64,
+    maximum: 65536,
+    description:
+      'What the daemon and its vision worker may have in memory together, MB. Near it models that are idle are let go, nearer still the recogniser runs in parts (docs/boards.md). It is a wish, not a wall: that is the service manager’s MemoryMax. null: what the machine and its control group allow.',
+    default: null,
+    restart: true,
+  }),
   backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {
     description:
       'What runs the recogniser. tensorrt: the process faced-tensorrt on a Jetson’s host, with ONNX Runtime standing by. auto: tensorrt where its socket is there when faced starts.',

@@ -99,6 +99,7 @@ export const ERROR_CODES = {
   'system.slowed':
     'The cameras are looked at less often, so that the machine does not get too hot or overloaded.',
   'system.weak-supply': 'The supply of the board gives too little voltage; it slows down and may fail.',
+  'system.memory-low': 'Memory is short; what is not needed at the moment is let go.',
   'system.clock-wrong': 'The clock is far from any time that can be right.',
   // processes
   'daemon.absent': 'No daemon runs in this state directory.',

@@ -6,7 +6,7 @@ import { TypedEvents } from '../lib/events.js';
 import type { Logger } from '../lib/log.js';
 import { Caller, channelOf } from '../lib/rpc.js';
 import type { Pace } from '../pipeline/heat-governor.js';
-import type { AnalyseOptions, ImageAnalysis, Vision, VisionEvents } from '../pipeline/ports.js';
+import type { AnalyseOptions, ImageAnalysis, MemoryLevel, Vision, VisionEvents } from '../pipeline/ports.js';
 import { DEFAULT_ANALYSE_QUEUE, type VisionOptions } from '../pipeline/vision-options.js';
 import { endWorker, forkWorker, STOP_PATIENCE_MS } from './worker-ends.js';
 
@@ -70,6 +70,7 @@ class SupervisedVision implements Vision {
   #crashes = 0;
   #restarts = 0;
   #pace: Pace | null = null;
+  #memory: MemoryLevel = 0;
 
   constructor(options: VisionClientOptions) {
     this.#options = options;
@@ -145,6 +146,11 @@ class SupervisedVision implements Vision {
     if (this.#running?.ready === true) this.#running.caller.call('pace', pace).catch(() => undefined);
   }
 
+  memory(level: MemoryLevel): void {
+    this.#memory = level;
+    if (this.#running?.ready === true) this.#running.caller.call('memory', level).catch(() => undefined);
+  }
+
   judged(sightings: number): void {
     // A worker that has ended waits for nothing.
     this.#running?.caller.call('judged', sightings).catch(() => undefined);
@@ -218,6 +224,7 @@ class SupervisedVision implements Vision {
     running.lastSign = performance.now();
     running.ready = true;
     if (this.#pace !== null) this.pace(this.#pace);
+    if (this.#memory > 0) this.memory(this.#memory);
     for (const one of this.#pending) void this.#ask(one, running);
   }
 

@@ -25,7 +25,7 @@ const MAX_STRETCH = 1.4;
 
 export interface DetectorOptions {
   /** Look again with grey around the picture when no face was found, or one that fills it; for pictures, not for the frames of a camera. */
-  readonly secondLook?: boolean;
+  readonly secondLook?: boolean | (() => boolean);
   /** Steadier points for alignment ({@link PointFinder.find}); for pictures, where 1 ms does not matter. */
   readonly steadyPoints?: boolean;
   /** Look at overlapping quarters as well when the picture is larger than this many times the network's input; 0: never. */
@@ -104,7 +104,9 @@ export class CardFaceDetector implements FaceDetector {
     const { image } = subject;
     const fills = ({ box }: Detection) =>
       Math.max(box.width / image.width, box.height / image.height) > FILLS;
-    if (!this.#options.secondLook || (first.length > 0 && !first.some(fills))) return first;
+    const { secondLook = false } = this.#options;
+    const wanted = typeof secondLook === 'function' ? secondLook() : secondLook;
+    if (!wanted || (first.length > 0 && !first.some(fills))) return first;
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
     const second = await this.#look(subject, scaleBox(whole, 1 + 2 * SECOND_LOOK_MARGIN));
     const seen = this.#suppress(second);

@@ -51,6 +51,7 @@ export class LiveView {
   #until = Number.NEGATIVE_INFINITY;
   #intervalMs = 100;
   #shownAt = Number.NEGATIVE_INFINITY;
+  #off = false;
   #canvas: WritableImage | undefined;
   #colour: WritableImage | undefined;
 
@@ -65,6 +66,14 @@ export class LiveView {
     this.#intervalMs = 1000 / fps;
   }
 
+  /** Off: nothing is shown whoever watches, and the pictures it is made in are given back. */
+  set off(off: boolean) {
+    this.#off = off;
+    if (!off) return;
+    this.#canvas = undefined;
+    this.#colour = undefined;
+  }
+
   label(label: Label): void {
     this.#labels.delete(label.track);
     this.#labels.set(label.track, label);
@@ -76,7 +85,7 @@ export class LiveView {
   show(image: Image, faces: readonly Seen[]): boolean {
     const now = this.#now();
     // A little early counts as due: a camera's jitter must not halve the rate.
-    if (now > this.#until || now - this.#shownAt < this.#intervalMs * 0.9) return false;
+    if (this.#off || now > this.#until || now - this.#shownAt < this.#intervalMs * 0.9) return false;
     this.#shownAt = now;
     const canvas = this.#drawn(image);
     const scale = canvas.width / image.width;

@@ -217,6 +217,9 @@ export interface AnalyseOptions {
   readonly crops?: boolean;
 }
 
+/** 0: enough; 1, low: what is idle is let go; 2, critical: the recogniser runs in parts where it can. */
+export type MemoryLevel = 0 | 1 | 2;
+
 /** The vision worker as the rest sees it: a thread or a child process, the same either way. */
 export interface Vision {
   start(signal: AbortSignal): Promise<void>;
@@ -231,6 +234,8 @@ export interface Vision {
   judged(sightings: number): void;
   /** How fast the cameras' loops go from now on, also after a restart of the worker. */
   pace(pace: Pace): void;
+  /** How much memory there is from now on, also after a restart of the worker. */
+  memory(level: MemoryLevel): void;
   /** Embeddings of aligned crops (JPEG, 112x112) that were kept, by the recogniser in use. Rejects with `image.unreadable` for anything else. */
   embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]>;
   /** Asks for `viewed`, for so long; to be said again while somebody watches. Rejects with `source.invalid` when there is no such camera. */

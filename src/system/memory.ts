@@ -40,6 +40,12 @@ export function processMemory(pid: number | 'self' = 'self', root = '/'): Proces
   return { rss: field(status, 'VmRSS'), anonymous: field(status, 'RssAnon') };
 }
 
+/** Share of the last 10 s in which some task waited for memory, percent; null without pressure stall information. */
+export function memoryStalls(root = '/'): number | null {
+  const some = /^some avg10=(\d+(?:\.\d+)?) /m.exec(read(root, 'proc/pressure/memory'))?.[1];
+  return some === undefined ? null : Number(some);
+}
+
 /** What this process may use at most: the machine's memory or its control group's limit, whichever is less. */
 export function usableMemory({ total, limit }: MemoryFigures): number | null {
   if (total === null || limit === null) return total ?? limit;
