@@ -55,7 +55,7 @@ export interface SureRules {
 
 export const DEFAULT_SURE: SureRules = {
   looks: 3,
-  spanMs: 150,
+  spanMs: 120,
   withinMs: 3000,
   maxAgeMs: 1000,
   minSimilarity: 0,
