@@ -32,6 +32,8 @@ import { Turns } from './pipeline/turns.js';
 import { type CameraSettings, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
 
 const BEAT_MS = 1000;
+/** A model that nobody has used for so long is let go while memory is low, and while it is critical. */
+const IDLE_MS = { 1: 30_000, 2: 3000 } as const;
 /** Of these kinds a source may end by itself; a camera's never does. */
 const LIVE_SOURCE = /^(v4l2|csi|rtsps?|gstreamer):/;
 
@@ -191,6 +193,25 @@ class VisionWorker {
   memory(level: MemoryLevel): void {
     this.#memory = level;
     for (const view of this.#views.values()) view.off = level > 0;
+    if (level === 0) void this.#reload();
+  }
+
+  /** What was let go comes back when there is room again, while nobody waits for it. */
+  async #reload(): Promise<void> {
+    const store = this.#models;
+    for (const id of store?.absent ?? []) {
+      if (this.#memory > 0) return;
+      await this.#turns
+        .takeBehind(async () => store?.reload(id))
+        .catch((error: unknown) => this.#sayFailure(FacedError.from(error)));
+    }
+  }
+
+  #releaseIdle(): void {
+    if (this.#memory === 0) return;
+    this.#models
+      ?.releaseIdle(IDLE_MS[this.#memory])
+      .catch((error: unknown) => this.#sayFailure(FacedError.from(error)));
   }
 
   judged(sightings: number): void {
@@ -267,6 +288,7 @@ class VisionWorker {
     const loops = [...this.#loops.values()];
     for (const loop of loops) loop.tick();
     // Each run of a model leaves holes in the heap; a millisecond once a second gives them back (docs/performance.md).
+    this.#releaseIdle();
     releaseFreeMemory();
     this.#events.emit('beat', {
       cameras: loops.map((loop) => loop.stats()),

@@ -31,6 +31,8 @@ export interface RunnerOptions {
   readonly maxBatch?: number;
   /** Threads of one run; 1 when left out. */
   readonly threads?: number;
+  /** What is written to, when it has the size and type that the file needs; else the runner makes its own. */
+  readonly input?: Float32Array | Uint8Array | null;
 }
 
 type Metadata = InferenceSession['inputMetadata'][number];
@@ -47,15 +49,20 @@ export class OrtRunner implements ModelRunner {
   /** Runs share the tensors, so one waits for the other. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(session: InferenceSession, card: ModelCard, maxBatch: number) {
+  private constructor(
+    session: InferenceSession,
+    card: ModelCard,
+    { maxBatch, input = null }: { maxBatch: number; input: RunnerOptions['input'] | undefined },
+  ) {
     this.#session = session;
     this.#card = card;
     this.maxBatch = typeof shapeOf(inputOf(session, card))[0] === 'number' ? 1 : maxBatch;
     this.stride = product(card.input.shape);
     const size = this.stride * this.maxBatch;
     const asBytes = readsBytes(inputOf(session, card));
-    this.input = new Float32Array(asBytes ? 0 : size);
-    if (asBytes) this.bytes = new Uint8Array(size);
+    const given = input?.length === size ? input : null;
+    this.input = !asBytes && given instanceof Float32Array ? given : new Float32Array(asBytes ? 0 : size);
+    if (asBytes) this.bytes = given instanceof Uint8Array ? given : new Uint8Array(size);
   }
 
   /** Loads the file and checks inputs and outputs against the card: throws `model.mismatch` with both values said. */
@@ -87,7 +94,7 @@ export class OrtRunner implements ModelRunner {
     }
     const wrong = mismatches(session, card);
     if (wrong.length === 0) {
-      const runner = new OrtRunner(session, card, maxBatch);
+      const runner = new OrtRunner(session, card, { maxBatch, input: options.input });
       // The first run takes its memory and finds what loads and cannot be run: no face should wait for that.
       await runner.run(1);
       return runner;

@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '../lib/log.js';
 import type { BackendState, ModelCounts } from '../pipeline/ports.js';
 import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
+import { LazyRunner } from './lazy-runner.js';
 import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
 import { StandbyRunner } from './standby-runner.js';
 import { type Choice, chooseVariant, curveOf, type Target, targetOf, type VariantWish } from './variants.js';
@@ -41,12 +42,17 @@ export interface ModelStoreOptions {
   readonly runner?: Pick<RunnerOptions, 'device' | 'maxBatch' | 'threads'>;
 }
 
-/** The models of this machine: loaded on first use, checked against their cards, released on demand. */
+/**
+ * The models of this machine: loaded on first use, checked against their cards, let go on demand. Whoever holds a runner
+ * may go on using it: its next run loads the model again.
+ */
 export class ModelStore {
   readonly dir: string;
   readonly #options: ModelStoreOptions;
   readonly #log: Logger;
   readonly #runners = new Map<string, Promise<ModelRunner>>();
+  /** Those of them that run here. */
+  readonly #lazy = new Map<string, LazyRunner>();
   #counts = new Map<string, { loads: number; evictions: number }>();
   readonly #choices = new Map<string, Promise<Choice>>();
   #cards: Promise<Map<string, PlacedCard>> | undefined;
@@ -90,15 +96,38 @@ export class ModelStore {
 
   /** Ids of the models that are in memory. */
   get loaded(): string[] {
-    return [...this.#runners.keys()];
+    return [...this.#lazy].filter(([, runner]) => runner.loaded).map(([id]) => id);
   }
 
+  /** Lets a model go, after the runs that were asked for. */
   async release(id: string): Promise<void> {
-    const runner = this.#runners.get(id);
-    this.#runners.delete(id);
-    if (runner === undefined) return;
-    await (await runner).release();
+    const runner = this.#lazy.get(id);
+    if (runner?.loaded !== true) return;
+    await runner.release();
     this.#count(id).evictions++;
+    this.#log.debug({ model: id }, 'model let go');
+  }
+
+  /** Lets go what nobody has used for so long; answers which. Never in the middle of a run. */
+  async releaseIdle(idleMs: number): Promise<string[]> {
+    const gone: string[] = [];
+    for (const [id, runner] of this.#lazy) {
+      if (!(await runner.releaseIdle(idleMs))) continue;
+      this.#count(id).evictions++;
+      gone.push(id);
+    }
+    if (gone.length > 0) this.#log.debug({ models: gone }, 'idle models let go');
+    return gone;
+  }
+
+  /** Loads what was let go, so that no face has to wait for it. */
+  async reload(id: string): Promise<void> {
+    await this.#lazy.get(id)?.load();
+  }
+
+  /** Ids of the models that were loaded once and are not in memory. */
+  get absent(): string[] {
+    return [...this.#lazy].filter(([, runner]) => !runner.loaded).map(([id]) => id);
   }
 
   /** Loads and releases since the last call. */
@@ -115,7 +144,11 @@ export class ModelStore {
   }
 
   async releaseAll(): Promise<void> {
-    await Promise.all(this.loaded.map((id) => this.release(id)));
+    const runners = [...this.#runners.values()];
+    this.#runners.clear();
+    this.#lazy.clear();
+    // One that could not be opened holds nothing.
+    await Promise.all(runners.map((runner) => runner.then((one) => one.release()).catch(() => undefined)));
   }
 
   async #open(id: string): Promise<ModelRunner> {
@@ -138,11 +171,18 @@ export class ModelStore {
   }
 
   async #openHere(placed: PlacedCard): Promise<ModelRunner> {
+    const { id } = placed.card;
+    const runner = await LazyRunner.open({ open: (input) => this.#openNow(placed, input) });
+    this.#lazy.set(id, runner);
+    return runner;
+  }
+
+  async #openNow(placed: PlacedCard, input: Float32Array | Uint8Array | null): Promise<ModelRunner> {
     const choice = await this.#choose(placed);
     const started = performance.now();
     if (choice.path === null) await checkFile(placed);
     const path = choice.path ?? placed.path;
-    const runner = await OrtRunner.open(path, placed.card, this.#options.runner);
+    const runner = await OrtRunner.open(path, placed.card, { ...this.#options.runner, input });
     this.#count(placed.card.id).loads++;
     this.#log.debug(
       { model: placed.card.id, path, ms: Math.round(performance.now() - started) },
