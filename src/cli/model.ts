@@ -51,9 +51,10 @@ const list: Run = async (argv, io) => {
       source: card.source?.npm ?? null,
     }),
   );
-  const lines = models.map(({ id, role, present, optimized, title }) => {
-    const state = present ? (optimized === null ? 'present' : 'optimized') : 'missing';
-    return `${id.padEnd(16)} ${role.padEnd(11)} ${state.padEnd(9)} ${title}`;
+  const lines = models.map(({ id, role, present, form, title, why }) => {
+    const state = present ? form : 'missing';
+    const reason = present ? `\n${' '.repeat(17)}runs as ${form}: ${why}` : '';
+    return `${id.padEnd(16)} ${role.padEnd(11)} ${state.padEnd(9)} ${title}${reason}`;
   });
   io.print({ dir: modelsDir, models }, [...lines, `in ${modelsDir}`].join('\n'));
   return 0;

@@ -1,79 +1,167 @@
 import { stat } from 'node:fs/promises';
-import { cpus } from 'node:os';
-import { createSession, type Session, type SessionTensor } from '../../inference/raw-session.js';
-import { loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
+import { availableParallelism, cpus } from 'node:os';
+import { createSession, type Session } from '../../inference/raw-session.js';
+import { type Feeds, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
 import { alignColumns } from '../../model-tools/inspect.js';
+import { type OperatorTime, profileOperators } from '../../model-tools/profile.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { resolveModel } from './resolve.js';
 
+/** Runs that are profiled at most. */
+const PROFILED = 50;
+/** Kinds of operation that the text names; `--json` has all. */
+const NAMED = 6;
+
+interface Entry {
+  readonly label: string;
+  readonly path: string;
+  readonly feeds: Feeds;
+}
+
+interface Timed {
+  readonly medianMs: number;
+  readonly leastMs: number;
+  /** By its median, how many times as fast as the first model. */
+  readonly timesFirst: number;
+  /** What loading and the first run added to the process. */
+  readonly rssBytes: number;
+}
+
+/** A model's answer: its times on one thread (or on N), on each number of threads, and where they go. */
+interface Benched extends Timed {
+  readonly model: string;
+  readonly bytes: number;
+  readonly byThreads: readonly (Timed & { readonly threads: number })[];
+  readonly operators: readonly OperatorTime[];
+}
+
 /**
  * `faced model bench M… [--runs N] [--threads N] [--batch N]`: the models run in turn, so that a busy moment of the
- * machine falls on all of them alike; medians and the ratio to the first.
+ * machine falls on all of them alike; medians and the ratio to the first, on one thread and on all processors (or on
+ * N threads alone), and on one thread the time by kind of operation.
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, {
     runs: { type: 'string', default: '200' },
-    threads: { type: 'string', default: '1' },
+    threads: { type: 'string' },
     batch: { type: 'string', default: '1' },
   });
-  const [runs, threads, batch] = [values.runs, values.threads, values.batch].map(Number);
-  if (![runs, threads, batch].every((value) => Number.isInteger(value) && (value ?? 0) > 0))
-    throw usage('--runs, --threads and --batch are whole numbers above 0');
-  const entries: {
-    label: string;
-    path: string;
-    session: Session;
-    feeds: Record<string, SessionTensor>;
-    rss: number;
-    ms: number[];
-  }[] = [];
+  const whole = (text: string, name: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1) throw usage(`--${name} is a whole number above 0`);
+    return value;
+  };
+  const [runs, batch] = [whole(values.runs, 'runs'), whole(values.batch, 'batch')];
+  const threads =
+    values.threads === undefined
+      ? [...new Set([1, availableParallelism()])]
+      : [whole(values.threads, 'threads')];
+  const entries: Entry[] = [];
   for (const name of positionals.length === 0 ? [undefined] : positionals) {
     const { path, label } = await resolveModel(name, io);
-    const feeds = noiseFeeds((await loadModel(path)).graph.inputs, { batch: batch ?? 1, scale: 1 });
-    const before = process.memoryUsage.rss();
-    const session = await createSession(path, { threads: threads ?? 1 });
-    await session.run(feeds);
-    entries.push({ label, path, session, feeds, rss: process.memoryUsage.rss() - before, ms: [] });
+    const feeds = noiseFeeds((await loadModel(path)).graph.inputs, { batch, scale: 1 });
+    entries.push({ label, path, feeds });
   }
-  const bar = io.progress('runs', runs ?? 0);
-  for (let turn = 0; turn < (runs ?? 0); turn += 1) {
-    io.signal.throwIfAborted();
-    for (const { session, feeds, ms } of entries) {
-      const started = performance.now();
-      await session.run(feeds);
-      ms.push(performance.now() - started);
-    }
-    bar.advance();
+  const timed: Timed[][] = [];
+  const bar = io.progress('runs', runs * threads.length);
+  try {
+    for (const count of threads) timed.push(await inTurns(entries, { threads: count, runs, io, bar }));
+  } finally {
+    bar.stop();
   }
-  bar.stop();
-  const first = median(entries[0]?.ms ?? []);
-  const models = [];
-  for (const { label, path, session, rss, ms } of entries) {
-    await session.release();
-    const medianMs = median(ms);
+  const models: Benched[] = [];
+  for (const [at, { label, path, feeds }] of entries.entries()) {
+    const byThreads = threads.flatMap((count, index) => {
+      const times = timed[index]?.[at];
+      return times === undefined ? [] : [{ threads: count, ...times }];
+    });
+    const [first] = byThreads;
+    if (first === undefined) continue;
+    const { threads: _, ...onFirst } = first;
+    const operators = await profileOperators(path, {
+      feeds,
+      threads: threads[0] ?? 1,
+      runs: Math.min(runs, PROFILED),
+    });
     models.push({
       model: label,
       bytes: (await stat(path)).size,
-      medianMs,
-      leastMs: Math.min(...ms),
-      timesFirst: first / medianMs,
-      rssBytes: rss,
+      ...onFirst,
+      byThreads,
+      operators,
     });
   }
   const processor = cpus()[0]?.model ?? 'unknown';
-  const rows = models.map((one) => [
-    one.model,
-    String(one.bytes),
-    one.medianMs.toFixed(3),
-    one.leastMs.toFixed(3),
-    one.timesFirst.toFixed(2),
-    (one.rssBytes / 2 ** 20).toFixed(1),
-  ]);
+  const tables = threads.map((count, index) =>
+    [
+      `${processor}, ${count} thread(s), batch ${batch}, ${runs} alternating runs`,
+      alignColumns([
+        ['model', 'bytes', 'median ms', 'least ms', 'times', 'MB at load'],
+        ...models.map(({ model, bytes, byThreads }) => [model, String(bytes), ...columns(byThreads[index])]),
+      ]),
+    ].join('\n'),
+  );
+  const profiles = models.map(({ model, operators }) =>
+    [
+      `${model}, by operation (with profiling on)`,
+      alignColumns([
+        ['operation', 'nodes', 'ms', 'share'],
+        ...operators
+          .slice(0, NAMED)
+          .map(({ op, nodes, ms, share }) => [
+            op,
+            String(nodes),
+            ms.toFixed(3),
+            `${(100 * share).toFixed(0)} %`,
+          ]),
+      ]),
+    ].join('\n'),
+  );
   io.print(
     { processor, arch: process.arch, runs, threads, batch, models },
-    `${processor}, ${threads} thread(s), batch ${batch}, ${runs} alternating runs\n${alignColumns([['model', 'bytes', 'median ms', 'least ms', 'times', 'MB at load'], ...rows])}`,
+    [...tables, ...profiles].join('\n\n'),
   );
   return 0;
+}
+
+/** The models in turn; their sessions are there together. */
+async function inTurns(
+  entries: readonly Entry[],
+  options: { threads: number; runs: number; io: CommandIo; bar: { advance(): void } },
+): Promise<Timed[]> {
+  const { threads, runs, io, bar } = options;
+  const opened: { session: Session; feeds: Feeds; rssBytes: number; ms: number[] }[] = [];
+  try {
+    for (const { path, feeds } of entries) {
+      const before = process.memoryUsage.rss();
+      const session = await createSession(path, { threads });
+      opened.push({ session, feeds, rssBytes: 0, ms: [] });
+      await session.run(feeds);
+      opened.splice(-1, 1, { session, feeds, rssBytes: process.memoryUsage.rss() - before, ms: [] });
+    }
+    for (let turn = 0; turn < runs; turn += 1) {
+      io.signal.throwIfAborted();
+      for (const { session, feeds, ms } of opened) {
+        const started = performance.now();
+        await session.run(feeds);
+        ms.push(performance.now() - started);
+      }
+      bar.advance();
+    }
+  } finally {
+    for (const { session } of opened) await session.release();
+  }
+  const first = median(opened[0]?.ms ?? []);
+  return opened.map(({ ms, rssBytes }) => {
+    const medianMs = median(ms);
+    return { medianMs, leastMs: Math.min(...ms), timesFirst: first / medianMs, rssBytes };
+  });
+}
+
+function columns(timed: Timed | undefined): string[] {
+  if (timed === undefined) return [];
+  const { medianMs, leastMs, timesFirst, rssBytes } = timed;
+  return [medianMs.toFixed(3), leastMs.toFixed(3), timesFirst.toFixed(2), (rssBytes / 2 ** 20).toFixed(1)];
 }
 
 function median(values: readonly number[]): number {
