@@ -30,6 +30,7 @@ import { sameFaceLimits } from './pipeline/same-face.js';
 import { StageClock } from './pipeline/stage-clock.js';
 import { Turns } from './pipeline/turns.js';
 import { type CameraSettings, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
+import { freeMemory, memoryFigures } from './system/memory.js';
 
 const BEAT_MS = 1000;
 /** A model that nobody has used for so long is let go while memory is low, and while it is critical. */
@@ -88,6 +89,7 @@ class VisionWorker {
     const store = new ModelStore({
       dir: options.modelsDir,
       logger: this.#logger,
+      room: () => freeMemory(memoryFigures()),
       ...(options.variant === undefined ? {} : { wish: options.variant }),
       ...(options.threads === undefined ? {} : { runner: { threads: options.threads } }),
       ...(engineSocket === undefined
@@ -193,6 +195,9 @@ class VisionWorker {
   memory(level: MemoryLevel): void {
     this.#memory = level;
     for (const view of this.#views.values()) view.off = level > 0;
+    this.#models
+      ?.setInShards(level === 2)
+      .catch((error: unknown) => this.#sayFailure(FacedError.from(error)));
     if (level === 0) void this.#reload();
   }
 
@@ -294,6 +299,7 @@ class VisionWorker {
       cameras: loops.map((loop) => loop.stats()),
       stages: this.#stages.take(),
       models: this.#models?.takeCounts() ?? {},
+      refused: this.#models?.refused ?? [],
       rssBytes: process.memoryUsage.rss(),
     });
   }

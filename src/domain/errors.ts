@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   'model.card-invalid': 'The model card has mistakes.',
   'model.mismatch': 'The model file is not what its card says (hash, inputs or outputs).',
   'model.fetch-failed': 'The model could not be fetched.',
+  'model.no-memory': 'The model would not fit into the memory that is left, and was not loaded.',
   'model.run-failed': 'The model could not be run.',
   'model.unreadable': 'The file is not a model that can be read.',
   'model.unsupported': 'The model uses something that this command cannot work on.',

@@ -66,7 +66,9 @@ export class LazyRunner implements ModelRunner {
 
   /** Lets it go when nobody has wanted it for so long. Answers whether it did. */
   async releaseIdle(idleMs: number): Promise<boolean> {
-    if (this.#waiting > 0 || this.#inner === null || this.#now() - this.#usedAt < idleMs) return false;
+    const inner = this.#inner;
+    if (inner === null || inner.holdsNothing === true) return false;
+    if (this.#waiting > 0 || this.#now() - this.#usedAt < idleMs) return false;
     await this.release();
     return true;
   }

@@ -15,6 +15,8 @@ export interface ModelRunner {
   readonly input: Float32Array;
   /** There where the network reads pictures as they are: rows of pixels, BGR or grey. It is written to instead. */
   readonly bytes?: Uint8Array;
+  /** Between runs it has no model in memory that could be let go. */
+  readonly holdsNothing?: boolean;
   /** Runs the first `count` pictures. The answers are valid until the next run. Throws `model.run-failed`. */
   run(count: number): Promise<ReadonlyMap<string, Float32Array>>;
   release(): Promise<void>;

@@ -7,7 +7,14 @@ interface Plan {
   readonly input: string;
   readonly inputShape: readonly number[];
   readonly output: string;
-  readonly shards: readonly { file: string; inputs: readonly string[]; outputs: readonly string[] }[];
+  /** SHA-256 of the file that was cut. */
+  readonly derivedFrom?: string;
+  readonly shards: readonly {
+    file: string;
+    bytes: number;
+    inputs: readonly string[];
+    outputs: readonly string[];
+  }[];
 }
 
 /**
@@ -15,12 +22,12 @@ interface Plan {
  * released, so that only one is in memory at a time. Slow; for memory that the whole does not fit into.
  */
 export class ShardedModel {
-  readonly #dir: string;
+  readonly dir: string;
   readonly #plan: Plan;
   readonly #options: SessionOptions;
 
   private constructor(dir: string, plan: Plan, options: SessionOptions) {
-    this.#dir = dir;
+    this.dir = dir;
     this.#plan = plan;
     this.#options = options;
   }
@@ -42,12 +49,25 @@ export class ShardedModel {
     return this.#plan.inputShape;
   }
 
+  get output(): string {
+    return this.#plan.output;
+  }
+
+  get derivedFrom(): string | undefined {
+    return this.#plan.derivedFrom;
+  }
+
+  /** Constants of the heaviest shard, which is what is in memory at a time beside activations. */
+  get heaviestBytes(): number {
+    return Math.max(...this.#plan.shards.map(({ bytes }) => bytes));
+  }
+
   /** The answer of the whole to one input. */
   async run(input: SessionTensor): Promise<SessionTensor> {
     const { shards } = this.#plan;
     let values: Record<string, SessionTensor> = { [this.#plan.input]: input };
     for (const [index, shard] of shards.entries()) {
-      const session = await createSession(join(this.#dir, shard.file), this.#options);
+      const session = await createSession(join(this.dir, shard.file), this.#options);
       try {
         const feeds = Object.fromEntries(
           shard.inputs.map((name) => {

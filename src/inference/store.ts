@@ -1,13 +1,22 @@
 import { stat } from 'node:fs/promises';
-import { FacedError } from '../domain/errors.js';
+import { basename } from 'node:path';
+import { type ErrorCode, FacedError } from '../domain/errors.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import type { BackendState, ModelCounts } from '../pipeline/ports.js';
 import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
 import { LazyRunner } from './lazy-runner.js';
 import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
+import { ShardedModel } from './sharded.js';
+import { ShardedRunner } from './sharded-runner.js';
 import { StandbyRunner } from './standby-runner.js';
 import { type Choice, chooseVariant, curveOf, type Target, targetOf, type VariantWish } from './variants.js';
+
+/**
+ * What a process takes for each byte of a model's file while it is loaded and first run: its constants, and those of them
+ * again that are laid out anew for this processor. A file of 174 MB took 445 MB (docs/models.md).
+ */
+const MEMORY_PER_BYTE = 2.6;
 
 export interface ModelStatus {
   readonly card: ModelCard;
@@ -36,6 +45,8 @@ export interface ModelStoreOptions {
     readonly socket: string;
     readonly onState: (state: BackendState) => void;
   };
+  /** Bytes that can still be taken; null: nobody knows. Asked before each load. */
+  readonly room?: () => number | null;
   /** Where the shipped cards are, for tests. */
   readonly shippedCards?: string;
   /** How models are run; as a camera needs it when left out. */
@@ -54,6 +65,8 @@ export class ModelStore {
   /** Those of them that run here. */
   readonly #lazy = new Map<string, LazyRunner>();
   #counts = new Map<string, { loads: number; evictions: number }>();
+  readonly #refused = new Map<string, { code: ErrorCode; message: string }>();
+  #inShards = false;
   readonly #choices = new Map<string, Promise<Choice>>();
   #cards: Promise<Map<string, PlacedCard>> | undefined;
 
@@ -120,6 +133,24 @@ export class ModelStore {
     return gone;
   }
 
+  /**
+   * From now on recognisers run shard by shard where a folder of shards lies beside the model (`NAME.shards` beside
+   * `NAME.onnx`, of `faced model split`), one shard in memory at a time; or whole again.
+   */
+  async setInShards(on: boolean): Promise<void> {
+    if (this.#inShards === on) return;
+    this.#inShards = on;
+    for (const [id, runner] of this.#lazy) {
+      if (!runner.loaded || (await this.#shards(await this.card(id))) === null) continue;
+      await this.release(id);
+    }
+  }
+
+  /** Models that were wanted and would not have fitted, until they do. */
+  get refused(): readonly { code: ErrorCode; message: string }[] {
+    return [...this.#refused.values()];
+  }
+
   /** Loads what was let go, so that no face has to wait for it. */
   async reload(id: string): Promise<void> {
     await this.#lazy.get(id)?.load();
@@ -178,17 +209,57 @@ export class ModelStore {
   }
 
   async #openNow(placed: PlacedCard, input: Float32Array | Uint8Array | null): Promise<ModelRunner> {
+    const { card } = placed;
     const choice = await this.#choose(placed);
     const started = performance.now();
-    if (choice.path === null) await checkFile(placed);
     const path = choice.path ?? placed.path;
-    const runner = await OrtRunner.open(path, placed.card, { ...this.#options.runner, input });
-    this.#count(placed.card.id).loads++;
-    this.#log.debug(
-      { model: placed.card.id, path, ms: Math.round(performance.now() - started) },
-      'model loaded',
-    );
+    const bytes = (await stat(path).catch(() => null))?.size ?? 0;
+    const shards = await this.#shards(placed);
+    const inShards = shards !== null && (this.#inShards || !this.#fits(bytes));
+    const heaviest = inShards ? shards.heaviestBytes : bytes;
+    if (!this.#fits(heaviest)) throw this.#refuse(card, heaviest);
+    if (!inShards && choice.path === null) await checkFile(placed);
+    const runner = inShards
+      ? await ShardedRunner.open(shards, card)
+      : await OrtRunner.open(path, card, { ...this.#options.runner, input });
+    this.#refused.delete(card.id);
+    this.#count(card.id).loads++;
+    const ms = Math.round(performance.now() - started);
+    this.#log.debug({ model: card.id, path: inShards ? shards.dir : path, ms }, 'model loaded');
     return runner;
+  }
+
+  #fits(bytes: number): boolean {
+    const room = this.#options.room?.() ?? null;
+    return room === null || bytes * MEMORY_PER_BYTE <= room;
+  }
+
+  #refuse(card: ModelCard, bytes: number): FacedError {
+    const [needs, has] = [bytes * MEMORY_PER_BYTE, this.#options.room?.() ?? 0].map(megabytes);
+    const split = `faced model split ${card.id} --shards 8 --out ${basename(shardsDir(card.file))} in the models folder`;
+    const error = new FacedError(
+      'model.no-memory',
+      `${card.id} needs about ${needs} MB of memory to be loaded, and ${has} MB are left`,
+      {
+        fix:
+          card.role === 'recogniser'
+            ? `End other programs, or cut it into shards that fit: ${split}.`
+            : 'End other programs, or give the service more memory.',
+      },
+    );
+    this.#refused.set(card.id, { code: error.code, message: error.message });
+    return error;
+  }
+
+  /** The shards of a recogniser that runs in floats; they are made of the stock file, and an 8-bit form is light whole. */
+  async #shards(placed: PlacedCard): Promise<ShardedModel | null> {
+    if (placed.card.role !== 'recogniser') return null;
+    const { kind } = await this.#choose(placed);
+    if (kind !== 'stock' && kind !== 'float') return null;
+    const dir = shardsDir(placed.path);
+    if ((await stat(dir).catch(() => null)) === null) return null;
+    const { threads } = this.#options.runner ?? {};
+    return ShardedModel.open(dir, threads === undefined ? {} : { threads });
   }
 
   async #status(placed: PlacedCard): Promise<ModelStatus> {
@@ -222,6 +293,15 @@ export class ModelStore {
     this.#cards ??= loadCards(this.dir, this.#options.shippedCards);
     return this.#cards;
   }
+}
+
+/** Where the shards of a model are looked for. */
+export function shardsDir(path: string): string {
+  return path.replace(/(\.onnx)?$/, '.shards');
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20);
 }
 
 /** Size and hash against the card: throws `model.missing` or `model.mismatch` with both values. */

@@ -58,6 +58,7 @@ export class Health {
   readonly #rates = new Map<string, { at: number; processed: number; fps: number | null }>();
   #backend: BackendState | null = null;
   #beatAt = systemClock.monotonic();
+  #refused: readonly Problem[] = [];
   #visionRssBytes = 0;
   #stages: StageTimes = {};
   #visionProblem: string | null = null;
@@ -71,9 +72,10 @@ export class Health {
     return systemClock.monotonic() - this.#beatAt;
   }
 
-  beat({ cameras, stages, rssBytes }: VisionEvents['beat']): void {
+  beat({ cameras, stages, rssBytes, refused = [] }: VisionEvents['beat']): void {
     this.#beatAt = systemClock.monotonic();
     this.#visionRssBytes = rssBytes;
+    this.#refused = refused;
     this.#stages = stages;
     this.#visionProblem = null;
     for (const camera of cameras) {
@@ -165,6 +167,7 @@ export class Health {
     if (this.#visionProblem !== null) add('vision.crashed', this.#visionProblem);
     const away = this.#backend?.problem ?? null;
     if (away !== null) add(away.code, away.message);
+    problems.push(...this.#refused);
     const broker = brokerProblem();
     if (broker !== null) add('mqtt.connect-failed', broker);
     const promise = promiseProblem();

@@ -183,6 +183,8 @@ export interface VisionEvents {
     readonly cameras: readonly CameraStats[];
     readonly stages: StageTimes;
     readonly models: ModelCounts;
+    /** Models that were wanted and would not have fitted into memory. */
+    readonly refused?: readonly { readonly code: ErrorCode; readonly message: string }[];
     readonly rssBytes: number;
   };
   /** Said at the start and, where an engine process is configured, on every change. */
