@@ -10,21 +10,12 @@ export interface LifeLimits {
   readonly turnWithBlink: number;
   /** Share of the movement that has to be a head's. */
   readonly explained: number;
-  /** With this much of a nod, a little less of it may be. */
-  readonly beside: { readonly nod: number; readonly explained: number };
-  /** A nod that is enough with a small turn: both movements mostly a head's, all of its relief, and no trembling of points. */
-  readonly nod: {
-    readonly least: number;
-    readonly turn: number;
-    readonly explainedBoth: number;
-    readonly share: number;
-    readonly tremble: number;
-  };
-  /** Relief over foreshortening ({@link reliefShare}): a head has at least `solidShare`, a picture that tilts at most `flatShare`. */
-  readonly solidShare: number;
+  /** That share times {@link reliefShare}, which counts up to 1: what one of the two lacks the other makes good. */
+  readonly solid: number;
+  /** A turn whose points go to and fro from frame to frame as much as this is the network's, not a head's. */
+  readonly tremble: number;
+  /** Relief over foreshortening ({@link reliefShare}): a picture that tilts has at most this. */
   readonly flatShare: number;
-  /** A face that is foreshortened a lot shows more of its relief, if it has any. */
-  readonly deep: { readonly stretch: number; readonly share: number };
   /** A face has to be foreshortened by this much before it can be called flat. */
   readonly stretch: number;
   /** A turn to the wrong side, where one side was asked for. */
@@ -36,14 +27,12 @@ export interface LifeLimits {
 /** From the bench's clips and from films of three people (docs/liveness.md), well away from where either side lies. */
 export const LIFE_LIMITS: LifeLimits = {
   withinMs: 3000,
-  turn: 0.14,
+  turn: 0.13,
   turnWithBlink: 0.11,
-  explained: 0.48,
-  beside: { nod: 0.15, explained: 0.42 },
-  nod: { least: 0.2, turn: 0.07, explainedBoth: 0.6, share: 0.7, tremble: 0.35 },
-  solidShare: 0.44,
+  explained: 0.45,
+  solid: 0.28,
+  tremble: 0.45,
   flatShare: 0.28,
-  deep: { stretch: 1.18, share: 0.5 },
   stretch: 1.15,
   wrongWay: 0.1,
   leastMs: 500,
@@ -90,9 +79,11 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
   ) {
     return verdict('spoof', blinked ? 'eyes-in-flat-face' : 'flat', 0);
   }
-  const isHead = isHeads(signs, share, limits);
+  const solid = signs.explained * Math.min(1, share);
+  const isHead =
+    solid >= limits.solid && signs.explained >= limits.explained && signs.tremble < limits.tremble;
   const needed = blinked ? limits.turnWithBlink : limits.turn;
-  const score = Math.min(1, (signs.turn / needed) * Math.min(1, signs.explained / limits.explained));
+  const score = Math.min(1, (signs.turn / needed) * Math.min(1, solid / limits.solid));
   if (asked !== null) {
     if (asked.wrong >= limits.wrongWay) return verdict('spoof', 'not-as-asked', 0);
     if (asked.wanted >= limits.turnWithBlink && isHead) {
@@ -100,32 +91,11 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
     }
     return verdict(open, open === 'undecided' ? 'collecting' : 'not-as-asked', Math.min(score, 0.5));
   }
-  if ((signs.turn >= needed && isHead) || isNod(signs, share, limits)) {
+  if (signs.turn >= needed && isHead) {
     return verdict('live', blinked ? 'solid-and-blinked' : 'solid', 1);
   }
   const reason = signs.turn >= needed ? 'not-a-head' : reasonWhyNot(signs, limits);
   return verdict(open, open === 'undecided' ? 'collecting' : reason, Math.min(score, 0.95));
-}
-
-/** Whether what moved is a head's relief. */
-function isHeads(
-  signs: LifeSigns,
-  share: number,
-  { explained, beside, solidShare, deep }: LifeLimits,
-): boolean {
-  const enough = signs.nod >= beside.nod ? beside.explained : explained;
-  return signs.explained >= enough && share >= (signs.stretch >= deep.stretch ? deep.share : solidShare);
-}
-
-/** Of some pictures the network moves the nose up and down from frame to frame; a head takes its time. */
-function isNod(signs: LifeSigns, share: number, { nod }: LifeLimits): boolean {
-  return (
-    signs.nod >= nod.least &&
-    signs.turn >= nod.turn &&
-    signs.explainedBoth >= nod.explainedBoth &&
-    share >= nod.share &&
-    signs.nodTremble < nod.tremble
-  );
 }
 
 function reasonWhyNot(signs: LifeSigns, limits: LifeLimits): LivenessReason {

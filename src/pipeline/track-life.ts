@@ -35,7 +35,7 @@ const SETTLE_MS = 250;
 /** The screen's dots have to show in the middle one of a few looks, or in the upper quarter of many: one look may be wrong. */
 const SCREEN_LOOKS = 3;
 const MANY_LOOKS = 8;
-const SCREEN_SCORE = 1;
+const SCREEN_SCORE = 1.4;
 const DEGREES = 180 / Math.PI;
 
 /** The liveness of one track, from what each frame shows of it. Pure: time is the frames' own. */

@@ -17,13 +17,11 @@ export interface LifeSigns {
   readonly swing: { readonly least: number; readonly most: number };
   /** Share of the movement beyond a smooth warp that is the relief of a head, 0 to 1. */
   readonly explained: number;
-  /** The same of the movement to the side and up or down together. */
-  readonly explainedBoth: number;
   /**
-   * How much of the nod goes from frame to frame: mean square of the steps over the variance (J. von Neumann 1941). Some 2
+   * How much of the turn goes from frame to frame: mean square of the steps over the variance (J. von Neumann 1941). Some 2
    * when the points only tremble, near 0 when a head moves.
    */
-  readonly nodTremble: number;
+  readonly tremble: number;
   /** How much longer the face's proportions got between the extremes, as a turn or a tilt does to a head and to a picture alike: 1 is not at all. */
   readonly stretch: number;
   /** When both eyes closed and opened. */
@@ -42,16 +40,13 @@ export function lifeSigns(samples: readonly LifeSample[]): LifeSigns | null {
   if (warp.energy < MIN_ENERGY) return null;
   const across: number[] = [];
   const along: number[] = [];
-  let [moved, unexplained, movedBoth, unexplainedBoth] = [0, 0, 0, 0];
+  let [moved, unexplained] = [0, 0];
   for (const { shape } of samples) {
     const x = warp.shift(offset(shape, rest, 0));
     across.push(x.shift);
-    const y = warp.shift(offset(shape, rest, 1));
-    along.push(y.shift);
+    along.push(warp.shift(offset(shape, rest, 1)).shift);
     moved += x.shift * x.shift * warp.energy;
     unexplained += x.unexplained;
-    movedBoth += (x.shift * x.shift + y.shift * y.shift) * warp.energy;
-    unexplainedBoth += x.unexplained + y.unexplained;
   }
   const [xs, ys] = [smoothed(across), smoothed(along)];
   const lengths = smoothed(samples.map(({ shape }) => noseLength(shape)));
@@ -62,16 +57,11 @@ export function lifeSigns(samples: readonly LifeSample[]): LifeSigns | null {
     turn: quantile(xs, 0.95) - quantile(xs, 0.05),
     nod: quantile(ys, 0.95) - quantile(ys, 0.05),
     swing: swingOf(xs),
-    explained: shareOf(moved, unexplained),
-    explainedBoth: shareOf(movedBoth, unexplainedBoth),
-    nodTremble: trembleOf(along),
+    explained: moved + unexplained > 0 ? moved / (moved + unexplained) : 0,
+    tremble: trembleOf(across),
     stretch: shortest > 0 ? longest / shortest : 1,
     blinks: findBlinks(samples).map(({ ms }) => ms),
   };
-}
-
-function shareOf(part: number, rest: number): number {
-  return part + rest > 0 ? part / (part + rest) : 0;
 }
 
 function trembleOf(values: readonly number[]): number {
