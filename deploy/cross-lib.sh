@@ -6,6 +6,8 @@
 NODE_RUNTIME=24.21.0
 
 CROSS_DIR=${FACED_CROSS_DIR:-$PWD/build/cross}
+# It is for these scripts; faced takes what begins with its name for a setting.
+export -n FACED_CROSS_DIR
 
 # What is needed to compile and run, beside what it depends on.
 SYSROOT_PACKAGES=(libc6-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev)

@@ -31,6 +31,7 @@ version=$(node -p 'require("./package.json").version')
 # sources, types, maps or pages, and of ONNX Runtime one architecture, without what only its installation needs.
 node_modules_for() {
   local app=$1 node_arch=$2 name
+  # shellcheck disable=SC2016 # JavaScript
   node -e '
     const seen = new Set(["adm-zip", "global-agent", "prebuild-install"]);
     const take = (name) => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what the tests need, then runs the linters and every test. The last lines are node:test's summary.
+# Sets up what the tests need, then runs the linters, the check of the arm64 package and every test. The last lines are
+# node:test's summary.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -9,7 +10,10 @@ bash deploy/setup.sh --test
 
 step "Lint"
 npm run --silent lint
-shellcheck bin/faced deploy/*.sh native/tensorrt/*.sh .ci/run
+shellcheck bin/faced deploy/*.sh deploy/*/*.sh native/tensorrt/*.sh .ci/run
+
+step "The package of a Raspberry Pi"
+bash deploy/check-arm64.sh --if-possible
 
 step "Tests"
 npm test

@@ -4,7 +4,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ModelStore } from '../../dist/src/inference/index.js';
 import { createSession } from '../../dist/src/inference/raw-session.js';
-import { answersOf, fillProbes, leastCosine, PROBES, storedAnswers } from '../../dist/src/inference/stored-answers.js';
+import {
+  answersOf,
+  fillProbes,
+  leastCosine,
+  PROBES,
+  storedAnswers,
+} from '../../dist/src/inference/stored-answers.js';
 import { feedOf } from '../../dist/src/model-tools/feed.js';
 
 const [models, cropsFile, int8] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { demoPortraits } from '../../dist/src/camera/demo.js';
 import { createImage, decode, encodeJpeg, resizeInto } from '../../dist/src/image/index.js';
-import { modelsDir, ModelStore } from '../../dist/src/inference/index.js';
+import { ModelStore, modelsDir } from '../../dist/src/inference/index.js';
 import { createSession } from '../../dist/src/inference/raw-session.js';
 import { openStages, PictureReader } from '../../dist/src/model-tools/faces.js';
 import { feedOf } from '../../dist/src/model-tools/feed.js';
@@ -26,7 +26,9 @@ const reader = new PictureReader(await openStages(store));
 const { card, path } = await store.card('mobilefacenet');
 const session = await createSession(path);
 const crops = [];
-for (const name of readdirSync(photographs).filter((one) => one.endsWith('.jpg')).sort()) {
+for (const name of readdirSync(photographs)
+  .filter((one) => one.endsWith('.jpg'))
+  .sort()) {
   const image = decode(readFileSync(join(photographs, name)));
   const { faces } = await reader.read(join(photographs, name));
   for (const [index, face] of faces.entries()) {
@@ -36,7 +38,10 @@ for (const name of readdirSync(photographs).filter((one) => one.endsWith('.jpg')
     if (largest === null) continue;
     const [answer] = Object.values(await session.run(feedOf(session, card, largest.crop)));
     const embedding = Buffer.from(answer.data.buffer, answer.data.byteOffset, answer.data.byteLength);
-    crops.push({ crop: Buffer.from(largest.crop).toString('base64'), embedding: embedding.toString('base64') });
+    crops.push({
+      crop: Buffer.from(largest.crop).toString('base64'),
+      embedding: embedding.toString('base64'),
+    });
   }
 }
 writeFileSync(join(out, 'crops.json'), JSON.stringify(crops));
