@@ -10,7 +10,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 . deploy/lib.sh
 # shellcheck source-path=SCRIPTDIR source=cross-lib.sh
 . deploy/cross-lib.sh
-# shellcheck source-path=SCRIPTDIR source=check/pi4-files.sh
+# shellcheck disable=SC1091 # it is checked by itself
 . deploy/check/pi4-files.sh
 
 for program in qemu-aarch64-static aarch64-linux-gnu-g++ mosquitto gst-launch-1.0; do
