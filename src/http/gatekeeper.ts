@@ -54,17 +54,20 @@ export class Gatekeeper {
     return this.visitor(request).session;
   }
 
-  /** Work that takes a secret from whoever asks: wrong ones make the address wait. */
+  /**
+   * Work that takes a password or code from whoever asks: wrong ones make the address wait. They are counted apart from
+   * wrong tokens: whoever has a token of any scope would otherwise wipe out the count of passwords they guess.
+   */
   async guarded<Result>(request: FastifyRequest, work: () => Promise<Result>): Promise<Result> {
-    const { address } = this.visitor(request);
+    const guesser = `password ${this.visitor(request).address}`;
     const { throttle } = this.#parts;
-    throttle.check(address);
+    throttle.check(guesser);
     try {
       const result = await work();
-      throttle.right(address);
+      throttle.right(guesser);
       return result;
     } catch (error) {
-      if (FacedError.from(error).code === 'http.unauthorized') throttle.wrong(address);
+      if (FacedError.from(error).code === 'http.unauthorized') throttle.wrong(guesser);
       throw error;
     }
   }

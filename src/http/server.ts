@@ -71,7 +71,11 @@ export class HttpServer {
 
   /** What answers; loaded when it is asked for the first time. */
   application(): Promise<Application> {
-    this.#application ??= this.#load();
+    // What failed once, for want of memory or files say, is tried again by the next request.
+    this.#application ??= this.#load().catch((error: unknown) => {
+      this.#application = undefined;
+      throw error;
+    });
     return this.#application;
   }
 

@@ -4,9 +4,9 @@ import { type Clock, systemClock } from '../lib/clock.js';
 const FREE_TRIES = 10;
 const LONGEST_LOCK_MS = 15 * 60 * 1000;
 const FORGET_MS = 60 * 60 * 1000;
-const MAX_ADDRESSES = 2000;
+const MOST_REMEMBERED = 2000;
 
-/** Wrong tokens, codes and passwords by the address that they come from: each after the tenth doubles the wait. */
+/** Wrong tokens, codes and passwords by who tries them, the address that they come from: each after the tenth doubles the wait. */
 export class Throttle {
   readonly #clock: Clock;
   readonly #wrong = new Map<string, { tries: number; until: number; at: number }>();
@@ -34,7 +34,7 @@ export class Throttle {
     this.#wrong.delete(address);
     this.#wrong.set(address, { tries, until: now + lockMs, at: now });
     const [oldest] = this.#wrong.keys();
-    if (this.#wrong.size > MAX_ADDRESSES && oldest !== undefined) this.#wrong.delete(oldest);
+    if (this.#wrong.size > MOST_REMEMBERED && oldest !== undefined) this.#wrong.delete(oldest);
   }
 
   right(address: string): void {

@@ -13,6 +13,8 @@ export interface PauseOptions {
 export class Pause {
   readonly #options: PauseOptions;
   #paused = false;
+  /** One after the other: the last one asked for is the one that holds. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PauseOptions) {
     this.#options = options;
@@ -23,7 +25,13 @@ export class Pause {
   }
 
   /** Written down before it holds. */
-  async set(paused: boolean, actor: string): Promise<void> {
+  set(paused: boolean, actor: string): Promise<void> {
+    const turn = this.#last.then(() => this.#set(paused, actor));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #set(paused: boolean, actor: string): Promise<void> {
     if (paused === this.#paused) return;
     const kind = paused ? 'recognition-paused' : 'recognition-resumed';
     await this.#options.store.audit({ kind, actor, detail: {} });

@@ -319,6 +319,18 @@ test('guessed passwords and codes are slowed by name and by address, and then lo
   );
 });
 
+test('a right token between them does not wipe out guessed passwords', async (t) => {
+  const { base, access } = await openServer(t);
+  const { token } = await access.createToken({ scopes: ['recognize'], label: '', days: null, actor: 'cli' });
+  const headers = { ...JSON_TYPE, authorization: `Bearer ${token}` };
+  const signIn = async (name: string) => {
+    const body = JSON.stringify({ name, password: 'x' });
+    return (await fetch(`${base}/v1/session`, { method: 'POST', headers, body })).status;
+  };
+  for (let count = 0; count < 10; count++) assert.equal(await signIn(`Bea ${count}`), 401);
+  assert.equal(await signIn('Cleo'), 429);
+});
+
 test('path tricks lead nowhere, and errors tell no path, stack or name', async (t) => {
   const { base } = await openServer(t);
   const { port } = new URL(base);
