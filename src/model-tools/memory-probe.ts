@@ -1,26 +1,32 @@
 /**
  * A process of its own that loads a model, runs it once on noise and says how much memory it had at most:
- * `node memory-probe.js model FILE`, `node memory-probe.js shards DIR`, or `node memory-probe.js nothing`.
+ * `node memory-probe.js model FILE`, `node memory-probe.js shards DIR`, or `node memory-probe.js nothing`. A third argument is
+ * a file that takes the answer's bytes (the first output).
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createSession, type SessionTensor } from '../inference/raw-session.js';
 import { ShardedModel } from '../inference/sharded.js';
 import { elementCount } from './graph/tensor.js';
 
-const [kind, path = ''] = process.argv.slice(2);
+const [kind, path = '', answerFile] = process.argv.slice(2);
 if (kind === 'model') {
   // Without its arena ONNX Runtime holds what the model needs and no more, as shards are run too.
   const session = await createSession(path, { arena: false });
-  await session.run(
+  const answers = await session.run(
     Object.fromEntries(session.inputs.map(({ name, type, shape }) => [name, noise(type, shape)])),
   );
+  await keep(Object.values(answers)[0]);
 } else if (kind === 'shards') {
   const sharded = await ShardedModel.open(path);
-  await sharded.run(noise('float32', sharded.inputShape));
+  await keep(await sharded.run(noise('float32', sharded.inputShape)));
 }
 process.stdout.write(`${JSON.stringify({ peakBytes: await peak() })}\n`);
 // Whatever else the libraries would do at their end is of no interest.
 process.exit(0);
+
+async function keep(answer: SessionTensor | undefined): Promise<void> {
+  if (answerFile !== undefined && answer !== undefined) await writeFile(answerFile, answer.data);
+}
 
 function noise(type: string, shape: readonly (number | string | null)[]): SessionTensor {
   const dims = shape.map((dim) => (typeof dim === 'number' && dim > 0 ? dim : 1));
