@@ -27,6 +27,7 @@ import {
   pruneChannels,
   rankChannels,
 } from '../../src/model-tools/prune.js';
+import { detectorFloat } from '../../src/model-tools/quantize/detector.js';
 import { quantizeDynamic } from '../../src/model-tools/quantize/dynamic.js';
 import { gemmToPointwise } from '../../src/model-tools/quantize/gemm.js';
 import { compare, type QuantizeOptions, quantizeModel } from '../../src/model-tools/quantize/index.js';
@@ -207,6 +208,27 @@ describe('8 bits', () => {
   test('leave named layers in float', async () => {
     const { model } = await quantizeModel(blockNet(), { ...OPTIONS, float: new Set(['product']) });
     assert.equal(model.graph.initializers.get('wg')?.type, 'float32');
+  });
+
+  test('leave a detector its way in: the convolution on the picture and the depthwise one behind it', () => {
+    const conv = (name: string, input: string, group: number) => ({
+      ...makeNode('Conv', {
+        inputs: [input, `${name}/w`],
+        outputs: [name],
+        attributes: { group: { kind: 'int', value: group } },
+      }),
+      name,
+    });
+    const { graph } = blockNet();
+    graph.inputs = [{ name: 'picture', type: 'float32', dims: [1, 3, 8, 8] }];
+    graph.nodes = [
+      conv('stem', 'picture', 1),
+      makeNode('Relu', { inputs: ['stem'], outputs: ['positive'] }),
+      conv('depthwise', 'positive', 16),
+      conv('pointwise', 'depthwise', 1),
+      conv('later', 'pointwise', 16),
+    ];
+    assert.deepEqual([...detectorFloat(graph)], ['stem', 'depthwise']);
   });
 
   test('leave the layers in float that hurt most, until the answer is within the budget', async () => {

@@ -16,6 +16,7 @@ import {
 import { SCORES_APART } from '../../model-tools/agreement.js';
 import { decodeModel, encodeModel, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
 import { optimizeGraph } from '../../model-tools/optimize.js';
+import { detectorFloat } from '../../model-tools/quantize/detector.js';
 import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
@@ -90,6 +91,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     bar.stop(),
   );
   const { inputs } = calibration;
+  const kept = card.role === 'detector' && target === 'x64' ? detectorFloat(original.graph) : [];
+  const float = new Set([...values.float, ...kept]);
   const { model, chosen } = await quantizeModel(original, {
     inputs,
     method,
@@ -98,7 +101,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     wideStem: target === 'x64',
     weightMax: values.narrow ? 63 : 127,
     block: 16,
-    float: new Set(values.float),
+    float,
     floatBudget,
     correct: true,
     image,
@@ -131,7 +134,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
       faces: calibration.faces,
       pictures: calibration.pictures,
       weightBits: values.narrow ? 7 : 8,
-      float: chosen === null ? values.float : [...chosen.float],
+      float: [...(chosen?.float ?? float)],
       ...(chosen === null
         ? {}
         : {
