@@ -177,6 +177,11 @@ describe('8 bits', () => {
       const { model } = await quantizeModel(blockNet(), { ...OPTIONS, inputs: pictures, image });
       assert.deepEqual(model.graph.inputs[0]?.dims, ['batch', 8, 8, 3]);
       assert.ok((await compare(blockNet(), model, pictures, image)).mean > 0.99);
+
+      const float = new Set(['expand']);
+      const mixed = await quantizeModel(blockNet(), { ...OPTIONS, inputs: pictures, image, float });
+      assert.equal(mixed.model.graph.inputs[0]?.type, 'uint8');
+      assert.ok((await compare(blockNet(), mixed.model, pictures, image)).mean > 0.99);
     });
   }
 
@@ -211,14 +216,13 @@ describe('8 bits', () => {
   });
 
   test('leave a detector its way in: the convolution on the picture and the depthwise one behind it', () => {
-    const conv = (name: string, input: string, group: number) => ({
-      ...makeNode('Conv', {
+    const conv = (name: string, input: string, group: number) =>
+      makeNode('Conv', {
+        name,
         inputs: [input, `${name}/w`],
         outputs: [name],
         attributes: { group: { kind: 'int', value: group } },
-      }),
-      name,
-    });
+      });
     const { graph } = blockNet();
     graph.inputs = [{ name: 'picture', type: 'float32', dims: [1, 3, 8, 8] }];
     graph.nodes = [

@@ -5,9 +5,13 @@ import {
   consumers,
   floats,
   floatTensor,
+  freshName,
+  type Graph,
   type Model,
   makeNode,
   type Node,
+  redirect,
+  uint8Tensor,
 } from '../graph/index.js';
 import type { Range } from './observe.js';
 
@@ -36,12 +40,17 @@ export function prepareImageInput(model: Model, form: ImageForm): [string, Range
   return [input, { low: -zero * form.scale, high: (255 - zero) * form.scale }];
 }
 
-/** Replaces the quantisation of the float input by the picture's own bytes: uint8 [batch, height, width, channels]. */
-export function readImage(model: Model): void {
+/**
+ * Replaces the quantisation of the float input by the picture's own bytes: uint8 [batch, height, width, channels]. Where
+ * the first convolution stays in float, the bytes are dequantised for it.
+ */
+export function readImage(model: Model, form: ImageForm): void {
   const { graph } = model;
   const [input] = graph.inputs;
-  const quantise = graph.nodes.find((node) => node.op === 'QuantizeLinear' && node.inputs[0] === input?.name);
-  if (input === undefined || quantise === undefined) throw new TypeError('the input is not quantised');
+  if (input === undefined) throw new TypeError('the network has no input');
+  const quantise =
+    graph.nodes.find((node) => node.op === 'QuantizeLinear' && node.inputs[0] === input.name) ??
+    dequantiseInput(graph, input.name, form);
   const [batch = null, channels = null, height = null, width = null] = input.dims;
   graph.inputs = [{ name: input.name, type: 'uint8', dims: [batch, height, width, channels] }];
   graph.nodes[graph.nodes.indexOf(quantise)] = makeNode('Transpose', {
@@ -49,6 +58,20 @@ export function readImage(model: Model): void {
     outputs: [...quantise.outputs],
     attributes: { perm: { kind: 'ints', value: [0, 3, 1, 2] } },
   });
+}
+
+/** Puts a pair of quantisation and dequantisation behind the input, and answers the first of them. */
+function dequantiseInput(graph: Graph, input: string, { mean, scale }: ImageForm): Node {
+  const steps = [
+    addInitializer(graph, `${input}/scale`, floatTensor([], [scale])),
+    addInitializer(graph, `${input}/zero`, uint8Tensor([], [Math.round(mean)])),
+  ];
+  const bytes = freshName(graph, `${input}/q`);
+  const back = freshName(graph, `${input}/dq`);
+  redirect(graph, input, back);
+  const quantise = makeNode('QuantizeLinear', { inputs: [input, ...steps], outputs: [bytes] });
+  graph.nodes.unshift(quantise, makeNode('DequantizeLinear', { inputs: [bytes, ...steps], outputs: [back] }));
+  return quantise;
 }
 
 /** A network's float input back to the bytes it was made from (BGR or grey, rows of pixels). */

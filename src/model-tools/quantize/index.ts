@@ -104,7 +104,7 @@ async function inEightBits(
     weightMax: options.weightMax,
     range: (name) => ranges.get(name) ?? { low: -1, high: 1 },
   });
-  if (options.image !== null) readImage(model);
+  if (options.image !== null) readImage(model, options.image);
   return model;
 }
 
