@@ -27,8 +27,8 @@ export interface FloatChoice {
 
 /**
  * Leaves the most sensitive layers in float: each layer's gain is measured on calibration pictures with that layer alone
- * in float, and layers are taken by gain for a multiply-accumulate (the greedy order of mixed precision; Wu et al. 2020,
- * section 5.2) until the mean 1 − cosine of the first output to the float network's is within the budget.
+ * in float, and layers are taken by gain for a multiply-accumulate (partial quantisation; Wu et al. 2020)
+ * until the mean 1 − cosine of the first output to the float network's is within the budget.
  */
 export async function keepSensitiveFloat(options: {
   readonly float: Model;
