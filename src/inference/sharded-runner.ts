@@ -1,7 +1,7 @@
 import { FacedError } from '../domain/errors.js';
 import type { ModelCard } from './card.js';
 import type { ModelRunner } from './session.js';
-import type { ShardedModel } from './sharded.js';
+import { ShardedModel } from './sharded.js';
 
 /** A recogniser of which one shard is in memory at a time: slow, and it takes what its heaviest shard takes. */
 export class ShardedRunner implements ModelRunner {
@@ -20,10 +20,16 @@ export class ShardedRunner implements ModelRunner {
     this.input = new Float32Array(this.stride);
   }
 
-  /** Checks the plan against the card and runs it once, which loads every shard: throws `model.mismatch`. */
-  static async open(model: ShardedModel, card: ModelCard): Promise<ShardedRunner> {
+  /** Reads the plan and checks it against the card; loads nothing. Throws `model.missing` or `model.mismatch`. */
+  static async plan(dir: string, card: ModelCard, threads = 1): Promise<ShardedModel> {
+    const model = await ShardedModel.open(dir, { threads });
     const wrong = mismatch(model, card);
-    if (wrong !== null) throw refused(model.dir, card, wrong);
+    if (wrong !== null) throw refused(dir, card, wrong);
+    return model;
+  }
+
+  /** Runs it once, which loads every shard. Throws `model.*` errors. */
+  static async open(model: ShardedModel, card: ModelCard): Promise<ShardedRunner> {
     const runner = new ShardedRunner(model, card);
     await runner.run(1);
     return runner;

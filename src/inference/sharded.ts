@@ -41,7 +41,7 @@ export class ShardedModel {
       });
     });
     // Without its arena ONNX Runtime gives memory back with each shard.
-    return new ShardedModel(dir, JSON.parse(text) as Plan, { arena: false, ...options });
+    return new ShardedModel(dir, planOf(text, dir), { arena: false, ...options });
   }
 
   /** Of the input, for one picture. */
@@ -87,4 +87,17 @@ export class ShardedModel {
     if (answer === undefined) throw new FacedError('model.mismatch', `no shard gives ${this.#plan.output}`);
     return answer;
   }
+}
+
+function planOf(text: string, dir: string): Plan {
+  try {
+    const plan = JSON.parse(text) as Partial<Plan> | null;
+    if (Array.isArray(plan?.shards) && plan.shards.length > 0 && Array.isArray(plan.inputShape))
+      return plan as Plan;
+  } catch {
+    // Said below: that it is no JSON helps nobody more than that it is no plan.
+  }
+  throw new FacedError('model.mismatch', `${dir}/shards.json is not a plan of shards`, {
+    fix: 'make it anew with `faced model split`',
+  });
 }

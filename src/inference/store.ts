@@ -7,7 +7,7 @@ import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
 import { LazyRunner } from './lazy-runner.js';
 import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
-import { ShardedModel } from './sharded.js';
+import type { ShardedModel } from './sharded.js';
 import { ShardedRunner } from './sharded-runner.js';
 import { StandbyRunner } from './standby-runner.js';
 import { type Choice, chooseVariant, curveOf, type Target, targetOf, type VariantWish } from './variants.js';
@@ -259,7 +259,13 @@ export class ModelStore {
     const dir = shardsDir(placed.path);
     if ((await stat(dir).catch(() => null)) === null) return null;
     const { threads } = this.#options.runner ?? {};
-    return ShardedModel.open(dir, threads === undefined ? {} : { threads });
+    try {
+      return await ShardedRunner.plan(dir, placed.card, threads);
+    } catch (error) {
+      const { code, message, fix } = FacedError.from(error);
+      this.#log.warn({ model: placed.card.id, code, reason: message, fix }, 'shards that cannot be used');
+      return null;
+    }
   }
 
   async #status(placed: PlacedCard): Promise<ModelStatus> {

@@ -3,11 +3,12 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ModelRunner } from '../../src/inference/session.js';
+import { ShardedModel } from '../../src/inference/sharded.js';
 import { ModelStore, shardsDir } from '../../src/inference/store.js';
 import { loadModel } from '../../src/model-tools/graph/index.js';
 import { splitModel } from '../../src/model-tools/split.js';
 import { temporaryDir } from '../helpers/dirs.js';
-import { testModels } from '../helpers/models.js';
+import { testModels, testStore } from '../helpers/models.js';
 
 /** MobileFaceNet with its shards beside it. */
 async function withShards(t: TestContext, options: { room?: () => number; derivedFrom?: string } = {}) {
@@ -86,8 +87,19 @@ test('what would not fit is not loaded: shards where they fit, else an error tha
   assert.deepEqual(store.refused, []);
 });
 
-test('shards of another model are refused', async (t) => {
+test('shards of another model, or a plan that is none, are not used: the whole runs', async (t) => {
   const { store } = await withShards(t, { derivedFrom: 'b'.repeat(64) });
   await store.setInShards(true);
-  await assert.rejects(store.runner('mobilefacenet'), { code: 'model.mismatch', message: /made from b{64}/ });
+  const runner = await store.runner('mobilefacenet');
+  const whole = await answer(runner, runner.maxBatch);
+  const stock = await testStore(t, { variants: false });
+  assert.deepEqual(await answer(await stock.runner('mobilefacenet'), runner.maxBatch), whole);
+  const dir = shardsDir(join(store.dir, 'mobilefacenet.onnx'));
+  await assert.rejects(ShardedModel.open(store.dir), { code: 'model.missing' });
+  for (const text of ['{', '{}', 'null']) {
+    await writeFile(join(dir, 'shards.json'), text);
+    await assert.rejects(ShardedModel.open(dir), { code: 'model.mismatch', message: /not a plan/ });
+    await store.release('mobilefacenet');
+    assert.deepEqual(await answer(runner, runner.maxBatch), whole);
+  }
 });
