@@ -82,7 +82,7 @@ export class HeatWatch {
     const { level, why } = change;
     const say = level > before ? log.warn.bind(log) : log.info.bind(log);
     const of = PACES.length - 1;
-    say({ level, of, why, share: this.#governor.pace.share }, 'the cameras’ pace has changed');
+    say({ step: level, of, why, share: this.#governor.pace.share }, 'the cameras’ pace has changed');
     onPace(this.#governor.pace);
   }
 }

@@ -48,7 +48,7 @@ export class MemoryWatch {
     if (level === this.#told) return;
     const say = level > this.#told ? log.warn.bind(log) : log.info.bind(log);
     this.#told = level;
-    say({ level: SAID[level], why: change.why }, 'the level of memory has changed');
+    say({ memory: SAID[level], why: change.why }, 'the level of memory has changed');
     onLevel(level);
   }
 }
