@@ -40,6 +40,7 @@ import { Recognition } from './pipeline/recognition.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService } from './pipeline/service.js';
 import { Strangers } from './pipeline/strangers.js';
+import { Turns } from './pipeline/turns.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { clockWatch, openJobs, readKept } from './scheduled.js';
@@ -350,7 +351,7 @@ async function build(
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
   // What was written down last: a setting that waits for a restart is no change of whoever comes next.
   let written = config;
-  const reload: Daemon['reload'] = async (next, { actor, settings: named } = BY_SIGNAL) => {
+  const takeOver: Daemon['reload'] = async (next, { actor, settings: named } = BY_SIGNAL) => {
     const needRestart = changesNeedingRestart(config, next);
     const changed = changes(written, next).map(({ path }) => path);
     await notifier.reloading();
@@ -376,6 +377,9 @@ async function build(
     }
     return needRestart;
   };
+  // A signal and a change over HTTP can meet: each is taken over whole before the next.
+  const reloads = new Turns();
+  const reload: Daemon['reload'] = (next, by) => reloads.take(() => takeOver(next, by));
   const web = openHttp(
     options,
     {

@@ -48,7 +48,8 @@ export class Arrivals {
       localAddress: socket.localAddress ?? '',
       secure,
     });
-    if (!secure && !isLoopback(peer))
+    // A proxy on this machine brings requests of others: what reached it in clear is no better for having passed it.
+    if (!secure && (proxied || !isLoopback(peer)))
       throw new FacedError('http.forbidden', 'from another machine this needs TLS: use https');
     // A proxy that nobody named must not turn the whole network into this machine.
     const forwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;

@@ -36,6 +36,8 @@ const SETTLE_MS = 250;
 const SCREEN_LOOKS = 3;
 const MANY_LOOKS = 8;
 const SCREEN_SCORE = 1.4;
+/** Before so many of these looks (a second and a half) a film on a screen can pass for a head that moves. */
+const SCREEN_LOOKS_FIRST = 6;
 const DEGREES = 180 / Math.PI;
 
 /** The liveness of one track, from what each frame shows of it. Pure: time is the frames' own. */
@@ -157,9 +159,10 @@ export class TrackLife {
       this.#limits,
     );
     if (before.state === 'live' && verdict.state !== 'spoof') return this.#renew(now, verdict);
-    this.#verdict = verdict;
+    const early = verdict.state === 'live' && Number.isFinite(elapsedMs) && this.#screenUnsure();
+    this.#verdict = early ? { ...verdict, state: 'undecided', reason: 'collecting' } : verdict;
     this.#shown = this.#signs;
-    if (verdict.state === 'live') this.#signAt = now;
+    if (verdict.state === 'live' && !early) this.#signAt = now;
     return false;
   }
 
@@ -183,6 +186,12 @@ export class TrackLife {
     const looks = this.#screen.length;
     if (looks < SCREEN_LOOKS) return false;
     return (quantile(this.#screen, looks < MANY_LOOKS ? 0.5 : 0.75) ?? 0) >= SCREEN_SCORE;
+  }
+
+  /** A screen is looked for and has not been looked for long enough. */
+  #screenUnsure(): boolean {
+    const looks = this.#screen.length;
+    return looks > 0 && looks < SCREEN_LOOKS_FIRST;
   }
 
   #asked(): Asked | null {

@@ -24,8 +24,9 @@ export function doorRoutes({ doors }: Context): Route[] {
     const { outcome, reason } = await order();
     if (outcome !== 'denied') return { door, outcome };
     if (reason === 'busy') throw new FacedError('busy', 'the door was opened just now, or is being asked');
-    throw new FacedError('door.refused', `the door refused: ${reason ?? outcome}`, {
-      fix: 'the audit says more: faced audit export',
+    // One sentence for every reason: a wrong code and a right one outside its hours must not be told apart.
+    throw new FacedError('door.refused', 'the door refused', {
+      fix: 'the audit says why: faced audit export',
     });
   };
   return [
