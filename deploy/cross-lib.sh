@@ -102,16 +102,16 @@ native_parts() (
   step "Native parts for $arch, $suite"
   node_arch=$(node_arch_of "$arch")
   gyp=("$PWD/node_modules/.bin/node-gyp" rebuild --arch="$node_arch" --nodedir="$CROSS_DIR/node-$arch" --jobs=max)
-  rm -rf "$dir/work" "$out"
-  mkdir -p "$dir/work" "$out"
-  cp -a native "$dir/work/"
-  rm -rf "$dir"/work/native/*/build
-  ln -s "$PWD/node_modules" "$dir/work/node_modules"
-  make --silent -C "$dir/work/native/lock" CC="$CC" CFLAGS="$CFLAGS" LDFLAGS="$LDFLAGS" build/faced-lock
-  cp "$dir/work/native/lock/build/faced-lock" "$out/"
-  FACED_OPENCV_INCLUDE="$dir/root/usr/include/opencv4" "${gyp[@]}" --directory "$dir/work/native/opencv" >"$dir/addon.log" 2>&1 ||
+  rm -rf "$dir/tree" "$out"
+  mkdir -p "$dir/tree" "$out"
+  cp -a native "$dir/tree/"
+  rm -rf "$dir"/tree/native/*/build
+  ln -s "$PWD/node_modules" "$dir/tree/node_modules"
+  make --silent -C "$dir/tree/native/lock" CC="$CC" CFLAGS="$CFLAGS" LDFLAGS="$LDFLAGS" build/faced-lock
+  cp "$dir/tree/native/lock/build/faced-lock" "$out/"
+  FACED_OPENCV_INCLUDE="$dir/root/usr/include/opencv4" "${gyp[@]}" --directory "$dir/tree/native/opencv" >"$dir/addon.log" 2>&1 ||
     die "the addon does not build for $arch, $suite: see $dir/addon.log"
-  cp "$dir/work/native/opencv/build/Release/faced_opencv.node" "$out/"
+  cp "$dir/tree/native/opencv/build/Release/faced_opencv.node" "$out/"
   sqlite_for "$arch"
   cp "$CROSS_DIR/sqlite-$arch/better_sqlite3.node" "$out/"
   "$STRIP" --strip-unneeded "$out"/*
