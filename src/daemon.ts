@@ -25,6 +25,7 @@ import { TypedEvents } from './lib/events.js';
 import { collectGarbage } from './lib/garbage.js';
 import type { Logger } from './lib/log.js';
 import { ROOT } from './lib/program.js';
+import { Serial } from './lib/serial.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
 import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
@@ -40,7 +41,6 @@ import { Recognition } from './pipeline/recognition.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService } from './pipeline/service.js';
 import { Strangers } from './pipeline/strangers.js';
-import { Turns } from './pipeline/turns.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { clockWatch, openJobs, readKept } from './scheduled.js';
@@ -378,8 +378,8 @@ async function build(
     return needRestart;
   };
   // A signal and a change over HTTP can meet: each is taken over whole before the next.
-  const reloads = new Turns();
-  const reload: Daemon['reload'] = (next, by) => reloads.take(() => takeOver(next, by));
+  const reloads = new Serial();
+  const reload: Daemon['reload'] = (next, by) => reloads.run(() => takeOver(next, by));
   const web = openHttp(
     options,
     {

@@ -10,6 +10,7 @@ import type { HttpServer } from './http/server.js';
 import type { ModelCard } from './inference/card.js';
 import { writeFileAtomic } from './lib/atomic-file.js';
 import type { Logger } from './lib/log.js';
+import { Serial } from './lib/serial.js';
 import type { Access } from './pipeline/access.js';
 import type { Pace } from './pipeline/heat-governor.js';
 import { Notices } from './pipeline/notices.js';
@@ -173,7 +174,7 @@ export interface ConfigChange {
 export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
   const { env, stateDir, reload } = parts;
   const file = parts.configFile ?? join(stateDir, 'faced.yaml');
-  let last: Promise<unknown> = Promise.resolve();
+  const turns = new Serial();
   const change = async (patch: Readonly<Record<string, unknown>>, actor: string) => {
     const before = await readFile(file).catch(absent);
     const { config } = await editConfig({ file, env, patch });
@@ -193,11 +194,7 @@ export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
       schema: SCHEMA,
       fileOnly: leaves(parts.config()).filter((path) => isFileOnly(path.split('.'))),
     }),
-    change: (patch, actor) => {
-      const turn = last.then(() => change(patch, actor));
-      last = turn.catch(() => undefined);
-      return turn;
-    },
+    change: (patch, actor) => turns.run(() => change(patch, actor)),
   };
 }
 

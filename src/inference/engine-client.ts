@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { FacedError } from '../domain/errors.js';
+import { Serial } from '../lib/serial.js';
 import {
   EngineFrames,
   type EngineHello,
@@ -33,7 +34,7 @@ export class EngineClient {
   readonly #frames = new EngineFrames();
   #hello: EngineHello | undefined;
   #waiting: Waiting | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
   #nextId = 1;
   #ended: FacedError | undefined;
 
@@ -104,9 +105,7 @@ export class EngineClient {
   }
 
   #ask(kind: number, parts: readonly Buffer[]): Promise<Buffer> {
-    const turn = this.#last.then(() => this.#send(kind, parts));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => this.#send(kind, parts));
   }
 
   #send(kind: number, parts: readonly Buffer[]): Promise<Buffer> {

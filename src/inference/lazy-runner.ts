@@ -1,3 +1,4 @@
+import { Serial } from '../lib/serial.js';
 import type { ModelRunner } from './session.js';
 
 export interface LazyOptions {
@@ -23,7 +24,7 @@ export class LazyRunner implements ModelRunner {
   #usedAt: number;
   #waiting = 0;
   /** Runs, loads and releases follow each other. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
 
   private constructor(first: ModelRunner, options: LazyOptions) {
     this.#options = options;
@@ -75,10 +76,8 @@ export class LazyRunner implements ModelRunner {
 
   async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#waiting++;
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => undefined);
     try {
-      return await turn;
+      return await this.#turns.run(work);
     } finally {
       this.#waiting--;
     }

@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { FacedError } from '../domain/errors.js';
+import { Serial } from '../lib/serial.js';
 import { inputSize, type ModelCard, type ModelOutput } from './card.js';
 import { type Device, deviceName, executionProvider } from './device.js';
 
@@ -49,7 +50,7 @@ export class OrtRunner implements ModelRunner {
   readonly #card: ModelCard;
   readonly #batches = new Map<number, Batch>();
   /** Runs share the tensors, so one waits for the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
 
   private constructor(
     session: InferenceSession,
@@ -112,13 +113,11 @@ export class OrtRunner implements ModelRunner {
   }
 
   run(count: number): Promise<ReadonlyMap<string, Float32Array>> {
-    const turn = this.#last.then(() => this.#run(count));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => this.#run(count));
   }
 
   async release(): Promise<void> {
-    await this.#last;
+    await this.#turns.idle();
     this.#batches.clear();
     await this.#session.release();
   }

@@ -1,4 +1,5 @@
 import { FacedError } from '../domain/errors.js';
+import { Serial } from '../lib/serial.js';
 import type { ModelCard } from './card.js';
 import type { ModelRunner } from './session.js';
 import { ShardedModel } from './sharded.js';
@@ -11,7 +12,7 @@ export class ShardedRunner implements ModelRunner {
   readonly input: Float32Array;
   readonly #model: ShardedModel;
   readonly #card: ModelCard;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
 
   private constructor(model: ShardedModel, card: ModelCard) {
     this.#model = model;
@@ -36,14 +37,12 @@ export class ShardedRunner implements ModelRunner {
   }
 
   run(count: number): Promise<ReadonlyMap<string, Float32Array>> {
-    const turn = this.#last.then(() => this.#run(count));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => this.#run(count));
   }
 
   /** Between runs nothing is in memory. */
   async release(): Promise<void> {
-    await this.#last;
+    await this.#turns.idle();
   }
 
   async #run(count: number): Promise<ReadonlyMap<string, Float32Array>> {

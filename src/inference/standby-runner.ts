@@ -1,5 +1,6 @@
 import { FacedError } from '../domain/errors.js';
 import type { Logger } from '../lib/log.js';
+import { Serial } from '../lib/serial.js';
 import type { BackendState } from '../pipeline/ports.js';
 import type { ModelCard } from './card.js';
 import { EngineClient } from './engine-client.js';
@@ -44,7 +45,7 @@ export class StandbyRunner implements ModelRunner {
   #fallback: Promise<ModelRunner> | undefined;
   #expected: Promise<Float32Array[]> | undefined;
   /** Runs share the input, so one waits for the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
   #timer: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #failures = 0;
@@ -66,16 +67,14 @@ export class StandbyRunner implements ModelRunner {
   }
 
   run(count: number): Promise<ReadonlyMap<string, Float32Array>> {
-    const turn = this.#last.then(() => this.#run(count));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => this.#run(count));
   }
 
   async release(): Promise<void> {
     this.#released = true;
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
-    await this.#last;
+    await this.#turns.idle();
     this.#client?.close();
     this.#client = undefined;
     const fallback = this.#fallback;

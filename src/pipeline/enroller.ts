@@ -3,10 +3,10 @@ import { type ErrorCode, FacedError } from '../domain/errors.js';
 import type { FaceQuality } from '../domain/face.js';
 import { normaliseName } from '../domain/name.js';
 import type { PersonRef } from '../domain/person.js';
+import { Serial } from '../lib/serial.js';
 import { type Candidate, type EnrolmentLimits, planEnrolment, type Verdict } from './enrolment.js';
 import { MeanEmbedding } from './mean-embedding.js';
 import type { NewSample, PersonExport, Store } from './ports.js';
-import { Turns } from './turns.js';
 
 export interface EnrolmentRules {
   readonly limits: EnrolmentLimits;
@@ -89,14 +89,14 @@ interface Seen {
 /** Faces to samples: what is a duplicate, an outlier or nothing new is refused; the rest goes in at once. One at a time. */
 export class Enroller {
   readonly #deps: EnrollerDeps;
-  readonly #turns = new Turns();
+  readonly #turns = new Serial();
 
   constructor(deps: EnrollerDeps) {
     this.#deps = deps;
   }
 
   enroll(request: EnrolRequest): Promise<EnrolAnswer> {
-    return this.#turns.take(() => this.#enroll(request));
+    return this.#turns.run(() => this.#enroll(request));
   }
 
   /** Rejects with `enroll.duplicate` when the face belongs to somebody else in the gallery. */
@@ -137,7 +137,7 @@ export class Enroller {
 
   /** What of an import may go in. People of whom nothing is left, although they had samples, are left out. */
   checkImport(people: readonly PersonExport[], options: { force?: boolean } = {}): Promise<CheckedImport> {
-    return this.#turns.take(async () => {
+    return this.#turns.run(async () => {
       const refused: RefusedImport[] = [];
       const left: PersonExport[] = [];
       const more = { people: 0, spaces: [] as EmbeddingSpace[] };

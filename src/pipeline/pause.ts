@@ -1,3 +1,4 @@
+import { Serial } from '../lib/serial.js';
 import type { Store } from './ports.js';
 
 export interface PauseOptions {
@@ -14,7 +15,7 @@ export class Pause {
   readonly #options: PauseOptions;
   #paused = false;
   /** One after the other: the last one asked for is the one that holds. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
 
   constructor(options: PauseOptions) {
     this.#options = options;
@@ -26,9 +27,7 @@ export class Pause {
 
   /** Written down before it holds. */
   set(paused: boolean, actor: string): Promise<void> {
-    const turn = this.#last.then(() => this.#set(paused, actor));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => this.#set(paused, actor));
   }
 
   async #set(paused: boolean, actor: string): Promise<void> {
