@@ -17,6 +17,7 @@ import { createSession } from '../src/inference/raw-session.js';
 import { OrtRunner } from '../src/inference/session.js';
 import { evenly, openStages, PictureReader, pictureFiles } from '../src/model-tools/faces.js';
 import { loadModel, noiseFeeds } from '../src/model-tools/graph/index.js';
+import { middle, timeInTurns } from '../src/model-tools/in-turns.js';
 import { area, iou } from '../src/vision/boxes.js';
 
 const FACED = join(import.meta.dirname, '..', '..', 'bin', 'faced');
@@ -92,15 +93,9 @@ async function alternate(...files: readonly string[]): Promise<number[]> {
     files.map(async (file) => ({
       session: await createSession(file),
       feeds: noiseFeeds((await loadModel(file)).graph.inputs, { batch: 1, scale: 1 }),
-      ms: [] as number[],
     })),
   );
-  for (let run = -5; run < Number(values.runs); run += 1)
-    for (const { session, feeds, ms } of entries) {
-      const started = performance.now();
-      await session.run(feeds);
-      if (run >= 0) ms.push(performance.now() - started);
-    }
+  const times = await timeInTurns(entries, { runs: Number(values.runs), warmUp: 5 });
   for (const { session } of entries) await session.release();
-  return entries.map(({ ms }) => ms.sort((x, y) => x - y)[ms.length >> 1] ?? Number.NaN);
+  return times.map(middle);
 }

@@ -18,6 +18,7 @@ import { createSession } from '../src/inference/raw-session.js';
 import { operatingPoints, pairAccuracy } from '../src/model-tools/accuracy.js';
 import { pictureFiles } from '../src/model-tools/faces.js';
 import { loadModel, noiseFeeds } from '../src/model-tools/graph/index.js';
+import { middle, timeInTurns } from '../src/model-tools/in-turns.js';
 import { inspectModel } from '../src/model-tools/inspect.js';
 import { embedSets, parity } from '../src/model-tools/verify-sets.js';
 import { parsePairs } from '../src/vision/evaluate.js';
@@ -164,19 +165,11 @@ async function alternate(variants: readonly Variant[]): Promise<Map<string, numb
       file,
       session: await createSession(file),
       feeds: noiseFeeds((await loadModel(file)).graph.inputs, { batch: 1, scale: 1 }),
-      ms: [] as number[],
     })),
   );
-  for (let run = -5; run < Number(values.runs); run += 1)
-    for (const { session, feeds, ms } of entries) {
-      const started = performance.now();
-      await session.run(feeds);
-      if (run >= 0) ms.push(performance.now() - started);
-    }
+  const times = await timeInTurns(entries, { runs: Number(values.runs), warmUp: 5 });
   for (const { session } of entries) await session.release();
-  return new Map(
-    entries.map(({ file, ms }) => [file, ms.sort((x, y) => x - y)[ms.length >> 1] ?? Number.NaN]),
-  );
+  return new Map(entries.map(({ file }, at) => [file, middle(times[at] ?? [])]));
 }
 
 interface Accuracy {

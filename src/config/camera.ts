@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { LIVENESS_MODES } from './liveness.js';
-import { type About, decimal, oneOf, wholeNumber, yesOrNo } from './setting.js';
+import { type About, decimal, oneOf, wholeNumber, wholeNumberOrNull, yesOrNo } from './setting.js';
 
 const fraction = () => Type.Number({ minimum: 0, maximum: 1 });
 const point = () =>
@@ -37,15 +37,15 @@ const camera = Type.Object(
       restart: true,
     }),
     enabled: yesOrNo({ description: 'Whether this camera is used.', default: true, restart: true }),
-    fps: Type.Unsafe<number | null>({
-      type: ['integer', 'null'],
-      minimum: 1,
-      maximum: 60,
-      description:
-        'How many frames a second are looked at, at most. More finds people sooner and costs more. null: 15 for a camera by whose faces a door opens or with `trusted: door`, else what suits the board (10; 15 on a Jetson Orin).',
-      default: null,
-      restart: true,
-    }),
+    fps: wholeNumberOrNull(
+      { minimum: 1, maximum: 60 },
+      {
+        description:
+          'How many frames a second are looked at, at most. More finds people sooner and costs more. null: 15 for a camera by whose faces a door opens or with `trusted: door`, else what suits the board (10; 15 on a Jetson Orin).',
+        default: null,
+        restart: true,
+      },
+    ),
     rotation: oneOf([0, 90, 180, 270], {
       description: 'How far the picture is turned clockwise before anything else, in degrees.',
       default: 0,

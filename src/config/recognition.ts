@@ -1,5 +1,13 @@
-import { Type } from '@sinclair/typebox';
-import { decimal, oneOf, pathOrNull, section, text, texts, wholeNumber } from './setting.js';
+import {
+  decimal,
+  oneOf,
+  pathOrNull,
+  section,
+  text,
+  texts,
+  wholeNumber,
+  wholeNumberOrNull,
+} from './setting.js';
 
 const MODEL_ID = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', says: 'the id of a model card' };
 
@@ -33,24 +41,24 @@ export const models = section('Which models are used, by the id of their card (`
     default: 'auto',
     restart: true,
   }),
-  threads: Type.Unsafe<number | null>({
-    type: ['integer', 'null'],
-    minimum: 1,
-    maximum: 16,
-    description:
-      'Threads of one run of a model. More answer sooner and leave less for the rest. null: what suits the board, which `faced doctor` says.',
-    default: null,
-    restart: true,
-  }),
-  memoryMb: Type.Unsafe<number | null>({
-    type: ['integer', 'null'],
-    minimum: 64,
-    maximum: 65536,
-    description:
-      'What the daemon and its vision worker may have in memory together, MB. Near it models that are idle are let go, nearer still the recogniser runs in parts (docs/boards.md). It is a wish, not a wall: that is the service manager’s MemoryMax. null: what the machine and its control group allow.',
-    default: null,
-    restart: true,
-  }),
+  threads: wholeNumberOrNull(
+    { minimum: 1, maximum: 16 },
+    {
+      description:
+        'Threads of one run of a model. More answer sooner and leave less for the rest. null: what suits the board, which `faced doctor` says.',
+      default: null,
+      restart: true,
+    },
+  ),
+  memoryMb: wholeNumberOrNull(
+    { minimum: 64, maximum: 65536 },
+    {
+      description:
+        'What the daemon and its vision worker may have in memory together, MB. Near it models that are idle are let go, nearer still the recogniser runs in parts (docs/boards.md). It is a wish, not a wall: that is the service manager’s MemoryMax. null: what the machine and its control group allow.',
+      default: null,
+      restart: true,
+    },
+  ),
   backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {
     description:
       'What runs the recogniser. tensorrt: the process faced-tensorrt on a Jetson’s host, with ONNX Runtime standing by. auto: tensorrt where its socket is there when faced starts.',

@@ -23,6 +23,11 @@ export function decimal(range: { minimum: number; maximum: number }, about: Abou
   return Type.Number({ ...range, ...about });
 }
 
+/** A whole number that may be left open: null. */
+export function wholeNumberOrNull(range: { minimum: number; maximum: number }, about: About<number | null>) {
+  return Type.Unsafe<number | null>({ type: ['integer', 'null'], ...range, ...about });
+}
+
 /** A number that may be left open: null. */
 export function decimalOrNull(range: { minimum: number; maximum: number }, about: About<number | null>) {
   return Type.Unsafe<number | null>({ type: ['number', 'null'], ...range, ...about });

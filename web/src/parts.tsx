@@ -216,3 +216,13 @@ export function Confirm({
     </>
   );
 }
+
+/** One line of a list of figures (`dl`). */
+export function Figure({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { createSession, type Session } from '../../inference/raw-session.js';
 import { type Feeds, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
+import { middle, timeInTurns } from '../../model-tools/in-turns.js';
 import { alignColumns } from '../../model-tools/inspect.js';
 import { type OperatorTime, profileOperators } from '../../model-tools/profile.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
@@ -130,31 +131,29 @@ async function inTurns(
   options: { threads: number; runs: number; io: CommandIo; bar: { advance(): void } },
 ): Promise<Timed[]> {
   const { threads, runs, io, bar } = options;
-  const opened: { session: Session; feeds: Feeds; rssBytes: number; ms: number[] }[] = [];
+  const opened: { session: Session; feeds: Feeds; rssBytes: number }[] = [];
+  let times: number[][] = [];
   try {
     for (const { path, feeds } of entries) {
       const before = process.memoryUsage.rss();
       const session = await createSession(path, { threads });
-      opened.push({ session, feeds, rssBytes: 0, ms: [] });
+      opened.push({ session, feeds, rssBytes: 0 });
       await session.run(feeds);
-      opened.splice(-1, 1, { session, feeds, rssBytes: process.memoryUsage.rss() - before, ms: [] });
+      opened.splice(-1, 1, { session, feeds, rssBytes: process.memoryUsage.rss() - before });
     }
-    for (let turn = 0; turn < runs; turn += 1) {
+    const onTurn = () => {
       io.signal.throwIfAborted();
-      for (const { session, feeds, ms } of opened) {
-        const started = performance.now();
-        await session.run(feeds);
-        ms.push(performance.now() - started);
-      }
       bar.advance();
-    }
+    };
+    times = await timeInTurns(opened, { runs, onTurn });
   } finally {
     for (const { session } of opened) await session.release();
   }
-  const first = median(opened[0]?.ms ?? []);
-  return opened.map(({ ms, rssBytes }) => {
-    const medianMs = median(ms);
-    return { medianMs, leastMs: Math.min(...ms), timesFirst: first / medianMs, rssBytes };
+  const first = middle(times[0] ?? []);
+  return opened.map(({ rssBytes }, at) => {
+    const ms = times[at] ?? [];
+    const medianMs = middle(ms);
+    return { medianMs, leastMs: ms[0] ?? Number.NaN, timesFirst: first / medianMs, rssBytes };
   });
 }
 
@@ -162,8 +161,4 @@ function columns(timed: Timed | undefined): string[] {
   if (timed === undefined) return [];
   const { medianMs, leastMs, timesFirst, rssBytes } = timed;
   return [medianMs.toFixed(3), leastMs.toFixed(3), timesFirst.toFixed(2), (rssBytes / 2 ** 20).toFixed(1)];
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }

@@ -15,6 +15,7 @@ import {
 } from '../../inference/variants.js';
 import { SCORES_APART } from '../../model-tools/agreement.js';
 import { decodeModel, encodeModel, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
+import { timeInTurns } from '../../model-tools/in-turns.js';
 import { optimizeGraph } from '../../model-tools/optimize.js';
 import { detectorFloat } from '../../model-tools/quantize/detector.js';
 import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
@@ -117,13 +118,12 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
       `in 8 bits the scores of ${label} differ from FP32 by ${score.toFixed(3)} in the mean over ${calibration.faces} faces; at most ${SCORES_APART} is allowed`,
       { fix: 'keep this model in float, or write the file all the same with --force' },
     );
+  const bytes = encodeModel(model);
   const speed =
-    target === process.arch
-      ? await speedOf(encodeModel(model), encodeModel(await optimizeGraph(original, target)))
-      : null;
+    target === process.arch ? await speedOf(bytes, encodeModel(await optimizeGraph(original, target))) : null;
   return await finish(io, {
     out,
-    bytes: encodeModel(model),
+    bytes,
     target,
     speed,
     derivedFrom: stock.sha256,
@@ -163,20 +163,14 @@ const TURNS = 60;
 
 /** How many times faster one form runs than another, in turns; the least time of each, which a busy machine disturbs least. */
 async function speedOf(bytes: Uint8Array, float: Uint8Array): Promise<VariantNote['speed']> {
-  const least: number[] = [];
-  const sessions = await Promise.all([bytes, float].map((one) => createSession(one)));
-  const feeds = [bytes, float].map((one) =>
-    noiseFeeds(decodeModel(one).graph.inputs, { batch: 1, scale: 1 }),
+  const entries = await Promise.all(
+    [bytes, float].map(async (one) => ({
+      session: await createSession(one),
+      feeds: noiseFeeds(decodeModel(one).graph.inputs, { batch: 1, scale: 1 }),
+    })),
   );
-  for (let turn = 0; turn < TURNS; turn += 1) {
-    for (const [at, session] of sessions.entries()) {
-      const started = performance.now();
-      await session.run(feeds[at] ?? {});
-      least[at] = Math.min(least[at] ?? Number.POSITIVE_INFINITY, performance.now() - started);
-    }
-  }
-  for (const session of sessions) await session.release();
-  const [mine = 1, other = 1] = least;
+  const [[mine = 1] = [], [other = 1] = []] = await timeInTurns(entries, { runs: TURNS });
+  for (const { session } of entries) await session.release();
   return { timesFloat: Math.round((100 * other) / mine) / 100, processor: processorName() };
 }
 

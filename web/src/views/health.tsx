@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { ask } from '../api.js';
 import { Spark } from '../charts.jsx';
 import { useAsked, useWork } from '../hooks.js';
-import { Button, Loading, Problem, Title } from '../parts.jsx';
+import { Button, Figure, Loading, Problem, Title } from '../parts.jsx';
 import { bytes, maybe, number, percent, t } from '../text.js';
 import type { Check, Health as Report } from '../types.js';
 
@@ -117,15 +117,6 @@ function Stages({ reports, last }: { reports: readonly Report[]; last: Report })
         />
       ))}
     </section>
-  );
-}
-
-function Figure({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 

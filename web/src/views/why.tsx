@@ -1,6 +1,6 @@
 import { CurveChart, rateAt } from '../charts.jsx';
 import { useAsked } from '../hooks.js';
-import { Badge, Loading, Meter, Problem, qualityWords, Title } from '../parts.jsx';
+import { Badge, Figure, Loading, Meter, Problem, qualityWords, Title } from '../parts.jsx';
 import { clock, number, t, when } from '../text.js';
 import type { Curve, Event, FaceQuality, Look, Recogniser } from '../types.js';
 
@@ -126,15 +126,6 @@ function Quality({ quality }: { quality: FaceQuality }) {
         <Figure name={t('quality.brightness')} value={number(brightness)} />
       </dl>
     </>
-  );
-}
-
-function Figure({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 
