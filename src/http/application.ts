@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { FacedError } from '../domain/errors.js';
+import { Throttle } from '../pipeline/throttle.js';
 import type { Arrivals } from './arrival.js';
 import { errorReply } from './errors.js';
 import { Gatekeeper } from './gatekeeper.js';
@@ -13,13 +14,14 @@ import { MAX_PIXELS, PictureGate, readPictures } from './pictures.js';
 import type { Route } from './route.js';
 import { allRoutes } from './routes/index.js';
 import { BACKUP_TYPE } from './routes/keeping.js';
-import { Throttle } from './throttle.js';
 import { UseLog } from './use-log.js';
 import { checkFields, compilers } from './validation.js';
 
 /** Requests with pictures at once: as many as the vision worker's queue takes. */
 const PICTURE_REQUESTS = 8;
 const JSON_BYTES = 64 * 1024;
+/** Wrong tokens and passwords from one neighbour before the next has to wait. */
+const FREE_TRIES = 10;
 
 export interface ApplicationPlace {
   readonly options: HttpOptions;
@@ -45,7 +47,7 @@ export class Application {
     this.#uses = new UseLog(parts.store, parts.log);
     this.#gatekeeper = new Gatekeeper({
       access: parts.access,
-      throttle: new Throttle(),
+      throttle: new Throttle({ freeTries: FREE_TRIES }),
       uses: this.#uses,
       arrivals,
     });

@@ -3,9 +3,10 @@ import type { FastifyRequest } from 'fastify';
 import { mayDo, type Principal } from '../domain/access.js';
 import { FacedError } from '../domain/errors.js';
 import type { Access, AccountInfo } from '../pipeline/access.js';
+import type { Throttle } from '../pipeline/throttle.js';
 import { type Arrivals, type Arrived, single } from './arrival.js';
+import { neighbour } from './network.js';
 import type { Who } from './route.js';
-import type { Throttle } from './throttle.js';
 import type { UseLog } from './use-log.js';
 
 export interface GatekeeperParts {
@@ -59,7 +60,7 @@ export class Gatekeeper {
    * wrong tokens: whoever has a token of any scope would otherwise wipe out the count of passwords they guess.
    */
   async guarded<Result>(request: FastifyRequest, work: () => Promise<Result>): Promise<Result> {
-    const guesser = `password ${this.visitor(request).address}`;
+    const guesser = `password ${neighbour(this.visitor(request).address)}`;
     const { throttle } = this.#parts;
     throttle.check(guesser);
     try {
@@ -82,23 +83,24 @@ export class Gatekeeper {
   async #look(request: FastifyRequest, wanted: Who, route: string): Promise<Visitor> {
     const arrival = this.#parts.arrivals.check(request.raw);
     const { address } = arrival;
+    const guesser = neighbour(address);
     const { throttle, uses } = this.#parts;
     const anyone = wanted === 'anyone' || (wanted === 'local' && arrival.local);
     const bearer = bearerOf(request.headers.authorization);
     // Before the first look at a secret: somebody who guesses is not even told when right.
-    if (bearer !== null || !anyone) throttle.check(address);
+    if (bearer !== null || !anyone) throttle.check(guesser);
     const found = await this.#identify(request, bearer);
     const note = (outcome: 'allowed' | 'refused', actor: string) =>
       uses.note({ actor, method: request.method, route, outcome, address });
     if (bearer !== null && found.principal === null) {
-      throttle.wrong(address);
+      throttle.wrong(guesser);
       await note('refused', 'unknown');
       throw new FacedError('http.unauthorized', 'this token is not known, or its time is over', {
         fix: 'make one: faced token create --scope recognize',
       });
     }
     const { principal } = found;
-    if (bearer !== null) throttle.right(address);
+    if (bearer !== null) throttle.right(guesser);
     if (anyone) return { ...arrival, ...found };
     if (principal === null)
       throw new FacedError('http.unauthorized', 'this needs a token, or somebody who is signed in', {

@@ -1,4 +1,4 @@
-import { BlockList, isIPv4 } from 'node:net';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /** Addresses that no router of the internet passes on: RFC 1918, 3927, 4193. */
@@ -22,4 +22,20 @@ export function homeAddresses(interfaces: typeof networkInterfaces = networkInte
     .flatMap(([, addresses]) => addresses ?? [])
     .filter(({ internal, address }) => !internal && isHomeAddress(address))
     .map(({ address }) => address);
+}
+
+/**
+ * Who counts as one when tries are counted: an IPv4 address, or the /64 of an IPv6 address, within which a machine takes
+ * as many addresses as it likes (RFC 8981).
+ */
+export function neighbour(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const groupsOf = (part: string) => (part === '' ? [] : part.split(':'));
+  const known = [...groupsOf(head), ...groupsOf(tail ?? '')].length;
+  const groups = [...groupsOf(head), ...Array<string>(8 - known).fill('0'), ...groupsOf(tail ?? '')];
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`;
 }

@@ -1,10 +1,22 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
 import { type Principal, SCOPES, type Scope } from '../domain/access.js';
 import { FacedError } from '../domain/errors.js';
 import { type Clock, systemClock } from '../lib/clock.js';
+import {
+  asCode,
+  type CodeRecord,
+  checkName,
+  checkPassword,
+  hashOf,
+  LONGEST_PASSWORD,
+  newCode,
+  plainCode,
+  same,
+} from './access-secrets.js';
 import { hashPassword, type PasswordHash, verifyPassword } from './password.js';
 import type { Store } from './ports.js';
+import { Throttle } from './throttle.js';
 
 /** A token as it may be shown: not the secret, of which only a hash is kept. */
 export interface TokenInfo {
@@ -45,7 +57,7 @@ interface Session {
 /** Whether the home network may come in, and the code that the first account needs. */
 interface Door {
   readonly open: boolean;
-  readonly code: { readonly hash: string; readonly until: number; readonly tries: number } | null;
+  readonly code: CodeRecord | null;
 }
 
 type Kind = 'token' | 'account' | 'session' | 'door';
@@ -58,14 +70,8 @@ const SESSION_MS = 30 * 24 * 60 * 60 * 1000;
 const RENEW_MS = 24 * 60 * 60 * 1000;
 const CODE_MS = 15 * 60 * 1000;
 const CODE_TRIES = 5;
-/** Crockford's base 32, of which no two letters look alike. */
-const CODE_LETTERS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-const CODE_LENGTH = 8;
-const SHORTEST_PASSWORD = 10;
-const LONGEST_PASSWORD = 200;
-/** Wrong passwords for one name in a row before the next has to wait, and the longest such wait. */
+/** Wrong passwords for one name in a row before the next has to wait. */
 const FREE_TRIES = 5;
-const LONGEST_LOCK_MS = 15 * 60 * 1000;
 
 /** What can be called over the control socket, beside the service's own. */
 export const ACCESS_METHODS = [
@@ -85,7 +91,8 @@ export class Access {
   readonly #tokens = new Map<string, Token>();
   readonly #accounts = new Map<string, Account>();
   readonly #sessions = new Map<string, Session>();
-  readonly #wrong = new Map<string, { tries: number; until: number }>();
+  /** Wrong passwords by name. */
+  readonly #wrong: Throttle;
   readonly #listeners = new Set<() => void>();
   #door: Door = { open: false, code: null };
   #loaded: Promise<void> | undefined;
@@ -96,6 +103,7 @@ export class Access {
   ) {
     this.#store = store;
     this.#clock = clock;
+    this.#wrong = new Throttle({ clock, freeTries: FREE_TRIES });
   }
 
   /** Told when the network is let in or shut out, and when the first account is there. */
@@ -228,18 +236,16 @@ export class Access {
   async signIn(request: { name: string; password: string }): Promise<SignedIn> {
     await this.#load();
     const name = request.name.normalize('NFC').trim().slice(0, 200);
-    const wrong = this.#wrong.get(name);
-    const now = this.#clock.monotonic();
-    if (wrong !== undefined && wrong.until > now) throw locked(wrong.until - now);
+    this.#wrong.check(name);
     const account = [...this.#accounts.values()].find((one) => one.name === name);
     // As long for a name that is not there as for one that is.
     const right = await verifyPassword(request.password.slice(0, LONGEST_PASSWORD), account?.password);
     if (!right || account === undefined) {
-      this.#countWrong(name);
+      this.#wrong.wrong(name);
       await this.#audit('sign-in-refused', 'http', { account: account?.id ?? null });
       throw new FacedError('http.unauthorized', 'the name or the password is wrong');
     }
-    this.#wrong.delete(name);
+    this.#wrong.right(name);
     await this.#audit('signed-in', `account:${account.id}`, {});
     return this.#signIn(account);
   }
@@ -354,16 +360,6 @@ export class Access {
     if (this.#sessions.delete(id)) await this.#store.removeAccess({ kind: 'session', id });
   }
 
-  #countWrong(name: string): void {
-    const tries = (this.#wrong.get(name)?.tries ?? 0) + 1;
-    const lockMs = tries < FREE_TRIES ? 0 : Math.min(LONGEST_LOCK_MS, 1000 * 2 ** (tries - FREE_TRIES));
-    this.#wrong.delete(name);
-    this.#wrong.set(name, { tries, until: this.#clock.monotonic() + lockMs });
-    // Names that were never there must not fill the memory.
-    const [first] = this.#wrong.keys();
-    if (this.#wrong.size > 1000 && first !== undefined) this.#wrong.delete(first);
-  }
-
   /** A code is for one use, and ends after a few wrong tries. */
   async #useCode(given: string): Promise<void> {
     const { code } = this.#door;
@@ -405,47 +401,4 @@ function shown({ id, label, scopes, createdAt, until }: Token): TokenInfo {
 
 function accountInfo({ id, name, createdAt }: Account): AccountInfo {
   return { id, name, createdAt };
-}
-
-/** SHA-256 is enough for what has 256 random bits, and for a code that is good for minutes and five tries. */
-function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
-}
-
-function same(a: string, b: string): boolean {
-  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
-}
-
-function newCode(): string {
-  const letters = [...randomBytes(CODE_LENGTH)].map((byte) => CODE_LETTERS[byte % CODE_LETTERS.length]);
-  return `${letters.slice(0, 4).join('')}-${letters.slice(4).join('')}`;
-}
-
-/** As typed by people: small letters, spaces, O for 0, I and L for 1. */
-function plainCode(given: string): string {
-  return given.slice(0, 40).toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1');
-}
-
-function asCode(code: string | null, until: number | null): Door['code'] {
-  return code === null || until === null ? null : { hash: hashOf(plainCode(code)), until, tries: 0 };
-}
-
-function checkName(name: string): string {
-  const normal = name.normalize('NFC').trim();
-  if (normal.length >= 1 && normal.length <= 60) return normal;
-  throw new FacedError('http.invalid', 'a name has 1 to 60 characters');
-}
-
-/** Length is what counts (NIST SP 800-63B, 5.1.1.2); what an attacker gains by guessing online is bounded by the lock. */
-function checkPassword(password: string): void {
-  if (password.length >= SHORTEST_PASSWORD && password.length <= LONGEST_PASSWORD) return;
-  throw new FacedError(
-    'http.invalid',
-    `a password has ${SHORTEST_PASSWORD} to ${LONGEST_PASSWORD} characters`,
-    { fix: 'take a few words that nobody else would put together' },
-  );
-}
-
-function locked(waitMs: number): FacedError {
-  return new FacedError('http.locked', `too many wrong tries: wait ${Math.ceil(waitMs / 1000)} s`);
 }

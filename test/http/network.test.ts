@@ -7,7 +7,7 @@ import type { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fingerprintOf, givenCertificate, ownCertificate, selfSigned } from '../../src/http/certificate.js';
-import { homeAddresses } from '../../src/http/network.js';
+import { homeAddresses, neighbour } from '../../src/http/network.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openServer } from './server-support.js';
 
@@ -131,3 +131,12 @@ function overTls(
     asked.end(body === null ? undefined : JSON.stringify(body));
   });
 }
+
+test('a machine with many IPv6 addresses counts as one where tries are counted', () => {
+  assert.equal(neighbour('192.168.1.20'), '192.168.1.20');
+  assert.equal(neighbour('fd12:3456:789a:1::1'), 'fd12:3456:789a:1::/64');
+  assert.equal(neighbour('fd12:3456:789a:0001:dead:beef:0:2'), 'fd12:3456:789a:1::/64');
+  assert.equal(neighbour('fd12::5:6:7:8'), 'fd12:0:0:0::/64');
+  assert.equal(neighbour('::1'), '0:0:0:0::/64');
+  assert.notEqual(neighbour('fd12:3456:789a:2::1'), neighbour('fd12:3456:789a:1::1'));
+});
