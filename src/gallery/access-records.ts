@@ -26,7 +26,8 @@ export class AccessRecords {
 
   put({ kind, id, body }: AccessRecord): void {
     this.#db
-      .prepare('INSERT INTO access VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body')
+      .prepare(`INSERT INTO access (kind, id, body) VALUES (?, ?, ?)
+         ON CONFLICT DO UPDATE SET body = excluded.body`)
       .run(kind, id, this.#sealer.seal(body, ['access', kind, id]));
   }
 

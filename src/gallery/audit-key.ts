@@ -36,7 +36,7 @@ export class AuditKey {
     }
     const { privateKey } = generateKeyPairSync('ed25519');
     const der = privateKey.export({ type: 'pkcs8', format: 'der' });
-    db.prepare('INSERT INTO meta VALUES (?, ?)').run(PURPOSE, sealer.seal(der, [PURPOSE]));
+    db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run(PURPOSE, sealer.seal(der, [PURPOSE]));
     return new AuditKey(privateKey);
   }
 

@@ -57,7 +57,8 @@ export class Audit {
     const body = { seq: (last?.seq ?? 0) + 1, time: now, kind, actor, detail: JSON.stringify(detail) };
     const previous = last?.hash ?? START;
     this.#db
-      .prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)')
+      .prepare(`INSERT INTO audit (seq, time, kind, actor, detail, previous, hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`)
       .run(body.seq, body.time, kind, actor, body.detail, previous, hashOf(body, previous));
   }
 
@@ -166,7 +167,7 @@ export class Audit {
       const first = (this.#cut()?.seq ?? 0) + 1;
       this.#db
         .prepare(
-          `INSERT INTO audit_cut VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+          `INSERT INTO audit_cut (one, seq, hash, cut_at, key, sig) VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
            SET seq = excluded.seq, hash = excluded.hash, cut_at = excluded.cut_at, key = excluded.key, sig = excluded.sig`,
         )
         .run(seq, hash, now, this.#key.public, sig);

@@ -17,8 +17,10 @@ export function backupTo(db: Db, path: string): Promise<BackupInfo> {
   return writeCopy(path, async (temporary) => {
     await db.backup(temporary, { progress: () => STEP_PAGES });
     return (copy) => {
-      forGood(copy, () => copy.exec('DELETE FROM unknown_faces'));
-      copy.prepare("INSERT OR REPLACE INTO meta VALUES ('backup-at', ?)").run(Date.now());
+      // A database from before a migration may have no such table yet.
+      const keeps = copy.prepare("SELECT 1 FROM sqlite_master WHERE name = 'unknown_faces'").get();
+      if (keeps !== undefined) forGood(copy, () => copy.exec('DELETE FROM unknown_faces'));
+      copy.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('backup-at', ?)").run(Date.now());
     };
   });
 }
@@ -50,7 +52,7 @@ export async function bury(copy: Db, tombstones: Tombstones, sealer: Sealer): Pr
   copy.pragma('foreign_keys = ON');
   const person = copy.prepare('DELETE FROM people WHERE id = ?');
   const sample = copy.prepare('DELETE FROM samples WHERE id = ?');
-  const stone = copy.prepare('INSERT INTO tombstones VALUES (?, ?) ON CONFLICT DO NOTHING');
+  const stone = copy.prepare('INSERT INTO tombstones (id, deleted_at) VALUES (?, ?) ON CONFLICT DO NOTHING');
   const gone: string[] = [];
   forGood(
     copy,

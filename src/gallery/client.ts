@@ -33,6 +33,7 @@ import type {
   UnknownFace,
   UnknownGroup,
 } from '../pipeline/ports.js';
+import type { Migrated } from './migrate.js';
 import type { Scoring } from './search.js';
 
 export interface StoreOptions {
@@ -69,6 +70,12 @@ export interface StoreWorkerOptions {
   readonly retentionDays: number;
   readonly eventLimit: number;
   readonly maxPages: number | undefined;
+}
+
+/** What opening the gallery came to. */
+export interface Opening {
+  readonly migrated: Migrated | null;
+  readonly ahead: readonly number[];
 }
 
 /** Calls that may wait for the thread: far more than a healthy one ever leaves waiting. */
@@ -356,9 +363,25 @@ class StoreClient implements Store {
       caller.fail(crashed(reason));
       if (opened && this.#state === 'running') this.#restart(reason);
     });
-    this.#ready = caller.call('open').then(() => caller);
+    this.#ready = caller.call<Opening>('open').then((opening) => {
+      this.#say(opening);
+      return caller;
+    });
     await this.#ready;
     opened = true;
+  }
+
+  #say({ migrated, ahead }: Opening): void {
+    if (migrated !== null && migrated.copy !== null) {
+      const { path, keyId, bytes } = migrated.copy;
+      const about = { migrations: migrated.migrations, copy: path, bytes, key: keyId };
+      this.#log.info(about, 'the database was brought to the form of this version; the copy needs that key');
+    }
+    if (ahead.length > 0)
+      this.#log.info(
+        { additions: ahead },
+        'a newer faced has added to the database; this version does without',
+      );
   }
 
   /** Once: what ends the thread a second time would end it a third time too. */

@@ -16,7 +16,7 @@ export class CommandIds {
     const known = this.#db.prepare('SELECT 1 FROM commands WHERE kind = ? AND id = ? AND until >= ?').pluck();
     const living = this.#db.prepare('SELECT count(*) FROM commands WHERE kind = ? AND until >= ?').pluck();
     const forget = this.#db.prepare('DELETE FROM commands WHERE until < ?');
-    const insert = this.#db.prepare('INSERT INTO commands VALUES (?, ?, ?)');
+    const insert = this.#db.prepare('INSERT INTO commands (kind, id, until) VALUES (?, ?, ?)');
     const wall = Math.floor(now);
     if (known.get(kind, id, wall) !== undefined) return 'repeated';
     if ((living.get(kind, wall) as number) >= limit) return 'full';

@@ -36,7 +36,8 @@ export class Consents {
         fix: `Name the version in 1 to ${LONGEST_VERSION} characters, and the day on which consent was given.`,
       });
     this.#db
-      .prepare('INSERT INTO consents VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING')
+      .prepare(`INSERT INTO consents (id, person_id, version, given_at, recorded_at) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO NOTHING`)
       .run(id, person, text, givenAt, recordedAt);
   }
 

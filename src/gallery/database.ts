@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { FacedError } from '../domain/errors.js';
 import { type KeyOptions, keySource, loadKey } from './key.js';
+import { formOf, type Migrated, migrate, unknownTo } from './migrate.js';
 import { MIGRATIONS, type Migration } from './migrations/index.js';
 import { Sealer } from './seal.js';
 
@@ -33,12 +34,16 @@ export interface OpenOptions extends KeyOptions {
 export interface OpenGallery {
   readonly db: Db;
   readonly sealer: Sealer;
+  /** What it was brought through to this version's form; null when it had that already. */
+  readonly migrated: Migrated | null;
+  /** Additions of newer versions, which this one does without. */
+  readonly ahead: readonly number[];
   close(): void;
 }
 
 /**
- * Takes the lock, looks at the file without changing it, loads the key, and only then opens for writing and applies
- * what migrations are missing. Throws `gallery.locked`, `.corrupt`, `.newer`, `.key-unusable`, `.key-wrong`, or what
+ * Takes the lock, looks at the file without changing it, loads the key, and only then opens for writing, makes a copy
+ * and applies what migrations are missing. Throws `gallery.locked`, `.corrupt`, `.newer`, `.key-unusable`, `.key-wrong`, or what
  * SQLite threw.
  */
 export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
@@ -58,13 +63,15 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
     closeSync(openSync(path, 'a', 0o600));
     db = new Database(path, { timeout: LOCK_WAIT_MS });
     configure(db, options);
-    migrate(db, migrations, found.applied);
+    const migrated = await migrate(db, migrations, found.keyCheck === undefined ? null : options.directory);
     if (found.keyCheck === undefined)
-      db.prepare("INSERT INTO meta VALUES ('key-check', ?)").run(sealer.check);
+      db.prepare("INSERT INTO meta (key, value) VALUES ('key-check', ?)").run(sealer.check);
     const opened = db;
     return {
       db: opened,
       sealer,
+      migrated,
+      ahead: found.ahead,
       close: () => {
         opened.close();
         release();
@@ -109,13 +116,14 @@ export function takeLock(directory: string): () => void {
 }
 
 interface Found {
-  readonly applied: ReadonlySet<number>;
+  /** Migrations that only add and that this program does not have. */
+  readonly ahead: readonly number[];
   readonly keyCheck: Buffer | undefined;
 }
 
 /** Reads a database file as it lies there and changes nothing; nobody may have it open for writing. */
 export function inspectFile(path: string, migrations: readonly Migration[]): Found {
-  const nothing: Found = { applied: new Set(), keyCheck: undefined };
+  const nothing: Found = { ahead: [], keyCheck: undefined };
   const header = existsSync(path) ? firstBytes(path, 100) : Buffer.alloc(0);
   if (header.length === 0) return nothing;
   if (header.toString('latin1', 0, 16) !== MAGIC || header.readUInt32BE(68) !== APPLICATION_ID)
@@ -128,20 +136,20 @@ export function inspectFile(path: string, migrations: readonly Migration[]): Fou
     );
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: LOCK_WAIT_MS });
   try {
+    const { breaking, additive } = unknownTo(migrations, formOf(db));
+    if (breaking.length > 0)
+      throw new FacedError(
+        'gallery.newer',
+        `${path} was brought by a newer faced to a form that this version cannot read (${breaking.join(', ')}).`,
+        {
+          fix: 'Install that version again, or restore the copy that it made before (folder before-migration); the database was left as it is.',
+        },
+      );
     const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
-    const applied = tables.includes('migrations')
-      ? (db.prepare('SELECT id FROM migrations').pluck().all() as number[])
-      : [];
-    const known = new Set(migrations.map(({ id }) => id));
-    const newer = applied.filter((id) => !known.has(id));
-    if (newer.length > 0)
-      throw new FacedError('gallery.newer', `${path} was written by a newer faced (${newer.join(', ')}).`, {
-        fix: 'Install that version again, or restore a backup from before it; the database was left as it is.',
-      });
     const keyCheck = tables.includes('meta')
       ? (db.prepare("SELECT value FROM meta WHERE key = 'key-check'").pluck().get() as Buffer | undefined)
       : undefined;
-    return { applied: new Set(applied), keyCheck };
+    return { ahead: additive, keyCheck };
   } finally {
     db.close();
     // Made by reading; the exclusive connection that follows keeps its index in memory.
@@ -177,17 +185,4 @@ function configure(db: Db, options: OpenOptions): void {
   // A large import must not leave its log behind for good.
   db.pragma('journal_size_limit = 8388608');
   if (options.maxPages !== undefined) db.pragma(`max_page_count = ${options.maxPages}`);
-}
-
-function migrate(db: Db, migrations: readonly Migration[], applied: ReadonlySet<number>): void {
-  db.exec(
-    'CREATE TABLE IF NOT EXISTS migrations (id INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT',
-  );
-  const record = db.prepare('INSERT INTO migrations VALUES (?, ?)');
-  const apply = db.transaction((migration: Migration) => {
-    db.exec(migration.sql);
-    record.run(migration.id, Date.now());
-  });
-  for (const migration of [...migrations].sort((a, b) => a.id - b.id))
-    if (!applied.has(migration.id)) apply(migration);
 }

@@ -59,8 +59,8 @@ export class EventLog {
     messages: readonly { topic: string; payload: string }[],
     within: () => void = () => {},
   ): void {
-    const insert = this.#db.prepare('INSERT INTO events VALUES (?, ?) ON CONFLICT DO NOTHING');
-    const queue = this.#db.prepare('INSERT INTO outbox VALUES (?, ?, ?)');
+    const insert = this.#db.prepare('INSERT INTO events (id, body) VALUES (?, ?) ON CONFLICT DO NOTHING');
+    const queue = this.#db.prepare('INSERT INTO outbox (seq, topic, payload) VALUES (?, ?, ?)');
     const buried = this.#db.prepare('SELECT 1 FROM tombstones WHERE id = ?').pluck();
     const outcome = this.#db.transaction(() => {
       // Decided before the person was removed, and late.

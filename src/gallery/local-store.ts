@@ -7,6 +7,7 @@ import type {
   AccessRecord,
   AuditEntry,
   AuditFilter,
+  BackupTurn,
   CommandClaim,
   Consent,
   Enrolment,
@@ -19,8 +20,8 @@ import type {
 import { AccessRecords } from './access-records.js';
 import { Audit } from './audit.js';
 import { backupTo, integrityProblems, purgeCopy, tombstonesOf } from './backup.js';
-import { rotate } from './backup-folder.js';
-import type { StoreWorkerOptions } from './client.js';
+import { forgetBeforeMigration, purgeBeforeMigration, rotate } from './backup-folder.js';
+import type { Opening, StoreWorkerOptions } from './client.js';
 import { CommandIds } from './command-ids.js';
 import { Consents } from './consents.js';
 import { type OpenGallery, openGallery } from './database.js';
@@ -42,6 +43,8 @@ interface Opened extends TransferParts {
   readonly commands: CommandIds;
   readonly access: AccessRecords;
 }
+
+const DAY_MS = 86_400_000;
 
 /** A decision as the audit has it: whose face it was by id only. */
 function decisionRow({ id, decision, camera, track, person }: RecognitionEvent): AuditEntry {
@@ -99,7 +102,7 @@ export class LocalStore {
         ),
       events: (filter: { limit: number; before?: string; person?: string }) =>
         this.#tracked(this.#now.log.events(filter)),
-      pruneEvents: () => this.#now.log.prune(Date.now()),
+      pruneEvents: () => this.#tracked(this.#pruneEvents()),
       outbox: (limit: number) => this.#now.log.outbox(limit),
       acknowledge: (upToSeq: number) => this.#now.log.acknowledge(upToSeq),
       outboxStats: () => this.#now.log.stats(),
@@ -120,14 +123,7 @@ export class LocalStore {
         this.#now.unknown.forget(which),
       pruneUnknown: () => this.#now.unknown.prune(Date.now()),
       backup: (path: string) => this.#tracked(this.#backup(path)),
-      rotateBackups: (turn: { directory: string; keep: number }) => {
-        const { db, gallery } = this.#now;
-        const made = rotate(db, gallery.sealer, turn).then((done) => ({
-          ...done,
-          key: keySource(this.#options),
-        }));
-        return this.#tracked(made);
-      },
+      rotateBackups: (turn: { directory: string; keep: number }) => this.#tracked(this.#rotate(turn)),
       purgeBackup: (path: string) => {
         const { db, gallery } = this.#now;
         return this.#tracked(purgeCopy(path, tombstonesOf(db), gallery.sealer));
@@ -142,7 +138,7 @@ export class LocalStore {
     return this.#opened;
   }
 
-  async #open(): Promise<void> {
+  async #open(): Promise<Opening> {
     const gallery = await openGallery(this.#options);
     try {
       const { db, sealer } = gallery;
@@ -162,6 +158,7 @@ export class LocalStore {
       };
       // What a power cut left undone.
       void this.#tracked(this.#redact()).catch(() => {});
+      return { migrated: gallery.migrated, ahead: gallery.ahead };
     } catch (error) {
       gallery.close();
       throw error;
@@ -177,6 +174,26 @@ export class LocalStore {
 
   async #backup(path: string): Promise<MadeBackup> {
     return { ...(await backupTo(this.#now.db, path)), key: keySource(this.#options) };
+  }
+
+  async #rotate(turn: { directory: string; keep: number }): Promise<BackupTurn> {
+    const { db, gallery } = this.#now;
+    const done = await rotate(db, gallery.sealer, turn);
+    const before = await purgeBeforeMigration(db, gallery.sealer, this.#options.directory);
+    return {
+      ...done,
+      purged: done.purged + before.purged,
+      failed: [...done.failed, ...before.failed],
+      key: keySource(this.#options),
+    };
+  }
+
+  async #pruneEvents(): Promise<number> {
+    const now = Date.now();
+    const { directory, retentionDays } = this.#options;
+    const gone = this.#now.log.prune(now);
+    await forgetBeforeMigration(directory, now - retentionDays * DAY_MS);
+    return gone;
   }
 
   #enroll(enrolment: Enrolment): { person: PersonRef; samples: string[] } {
@@ -207,20 +224,22 @@ export class LocalStore {
   async #removePerson(id: string, rows: readonly AuditEntry[]): Promise<void> {
     const { people, audit, db } = this.#now;
     people.remove(id, () => {
-      db.prepare('INSERT INTO redactions VALUES (?) ON CONFLICT DO NOTHING').run(id);
+      db.prepare('INSERT INTO redactions (person_id) VALUES (?) ON CONFLICT DO NOTHING').run(id);
       for (const row of rows) audit.append(row, Date.now());
     });
     await this.#redact();
   }
 
   async #redact(): Promise<void> {
-    const { db, log } = this.#now;
+    const { db, log, gallery } = this.#now;
     const waiting = db.prepare('SELECT person_id FROM redactions').pluck().all() as string[];
     for (const person of waiting) {
       await log.redact(person);
       db.prepare('DELETE FROM redactions WHERE person_id = ?').run(person);
     }
     if (waiting.length > 0) emptyLog(db);
+    // What fails now is tried at the next start, and named by the next turn of the backups.
+    await purgeBeforeMigration(db, gallery.sealer, this.#options.directory).catch(() => {});
   }
 
   async #tracked<Result>(work: Promise<Result>): Promise<Result> {

@@ -264,7 +264,7 @@ export class People {
   insertPerson(person: Omit<Person, 'samples'>): void {
     const { id, name, createdAt, updatedAt } = person;
     this.#db
-      .prepare('INSERT INTO people VALUES (?, ?, ?, ?, ?)')
+      .prepare('INSERT INTO people (id, name, name_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?)')
       .run(id, this.#sealer.seal(name, ['name', id]), this.#sealer.nameKey(name), createdAt, updatedAt);
   }
 
@@ -278,10 +278,13 @@ export class People {
     const { id, person, embedding, quality, createdAt, image } = sample;
     const vector = this.#sealVector(id, person, embedding);
     this.#db
-      .prepare('INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)')
+      .prepare(`INSERT INTO samples (id, person_id, space, vector, quality, created_at)
+         VALUES (?, ?, ?, ?, ?, ?)`)
       .run(id, person, embedding.space, vector, JSON.stringify(quality), createdAt);
     if (image !== undefined)
-      this.#db.prepare('INSERT INTO images VALUES (?, ?)').run(id, this.#sealer.seal(image, ['image', id]));
+      this.#db
+        .prepare('INSERT INTO images (sample_id, image) VALUES (?, ?)')
+        .run(id, this.#sealer.seal(image, ['image', id]));
   }
 
   nameChanged(id: string, name: string): void {
@@ -357,7 +360,8 @@ export class People {
   #bury(id: string): void {
     this.#db
       .prepare(
-        'INSERT INTO tombstones VALUES (?, ?) ON CONFLICT DO UPDATE SET deleted_at = excluded.deleted_at',
+        `INSERT INTO tombstones (id, deleted_at) VALUES (?, ?)
+         ON CONFLICT DO UPDATE SET deleted_at = excluded.deleted_at`,
       )
       .run(id, Date.now());
   }

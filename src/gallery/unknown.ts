@@ -61,7 +61,8 @@ export class UnknownFaces {
     const { vector, space } = embedding;
     const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
     this.#db
-      .prepare('INSERT INTO unknown_faces VALUES (?, ?, ?, ?, ?, ?, ?)')
+      .prepare(`INSERT INTO unknown_faces (id, group_id, space, vector, about, image, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`)
       .run(
         id,
         group,
