@@ -10,13 +10,22 @@ import { ROOT } from './data.js';
 import { testModels } from './models.js';
 
 const SOURCE = join(ROOT, 'native', 'tensorrt');
-export const SERVER = join(SOURCE, 'build', 'opencv', 'faced-tensorrt');
+/** FACED_ENGINE_SANITIZE=1 lets AddressSanitizer and UBSan watch the server. */
+const SANITIZE = process.env.FACED_ENGINE_SANITIZE === '1';
+const BUILD = join('build', SANITIZE ? 'opencv-sanitized' : 'opencv');
+const SANITIZERS = '-fsanitize=address,undefined';
+export const SERVER = join(SOURCE, BUILD, 'faced-tensorrt');
 
 /** Use as a test's `skip` option: false when the server can be built and run here, else the reason. Builds it. */
 export function withoutEngine(): string | false {
   // What it serves must belong to root, and a test cannot give files away.
   if (process.getuid?.() !== 0) return 'needs root: an engine is served only when it belongs to root';
-  const built = spawnSync('make', ['-C', SOURCE, 'ENGINE=opencv'], { encoding: 'utf8' });
+  const flags = SANITIZE
+    ? [`CXXFLAGS=-O1 -g ${SANITIZERS} -fno-sanitize-recover=undefined`, `LDFLAGS=${SANITIZERS}`]
+    : [];
+  const built = spawnSync('make', ['-C', SOURCE, 'ENGINE=opencv', `BUILD=${BUILD}`, ...flags], {
+    encoding: 'utf8',
+  });
   if (built.status === 0) return false;
   if (/opencv2\/dnn.hpp: No such file/.test(built.stderr)) return 'needs Debian package libopencv-dnn-dev';
   throw new Error(`faced-tensorrt does not build:\n${built.stderr}`);
@@ -39,14 +48,25 @@ export async function engineDir(t: TestContext): Promise<{ dir: string; model: s
   return { dir, model, socket: join(dir, 'engine.sock') };
 }
 
+export interface EnginePlace {
+  readonly model: string;
+  readonly socket: string;
+  /** Besides this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A program that runs the server, with its options. */
+  readonly through?: readonly string[];
+}
+
 /** Starts the server and waits until it serves; rejects with what it said when it ends instead. */
 export async function startEngine(
   t: TestContext,
-  at: { model: string; socket: string },
+  at: EnginePlace,
   ...options: string[]
 ): Promise<EngineProcess> {
-  const child = spawn(SERVER, ['--model', at.model, '--socket', at.socket, ...options], {
+  const [program = SERVER, ...before] = [...(at.through ?? []), SERVER];
+  const child = spawn(program, [...before, '--model', at.model, '--socket', at.socket, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...at.env },
   });
   let text = '';
   const kill = async (signal: NodeJS.Signals): Promise<number | null> => {

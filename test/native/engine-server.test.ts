@@ -7,8 +7,11 @@ import { test } from 'node:test';
 import { engineHeader, KINDS, parseHello } from '../../src/inference/engine-wire.js';
 import { hashFile } from '../../src/inference/hash.js';
 import { fillProbes } from '../../src/inference/stored-answers.js';
+import { ROOT } from '../helpers/data.js';
+import { temporaryDir } from '../helpers/dirs.js';
 import { batch, engineDir, RawEngine, SERVER, startEngine, withoutEngine } from '../helpers/engine.js';
 import { testStore } from '../helpers/models.js';
+import { found, notifySocket } from '../helpers/notify-socket.js';
 
 const skip = withoutEngine();
 const STRIDE = 3 * 112 * 112;
@@ -74,6 +77,61 @@ test('several clients are served in turn, and no more than allowed', { skip }, a
     const next = await RawEngine.open(t, at.socket);
     if ((await next.ask(KINDS.hello, 1))?.kind === KINDS.hello) break;
   }
+});
+
+test('those who are turned away take nobody’s place', { skip }, async (t) => {
+  const at = await engineDir(t);
+  await chmod(at.dir, 0o755);
+  await startEngine(t, at, '--group', '65534', '--max-clients', '1');
+  // Twenty that may not stay and say nothing, which is how they stay longest: all but a few are sent away at once.
+  const script = `const { connect } = require('node:net');
+    for (let i = 0; i < 20; i++)
+      connect(${JSON.stringify(at.socket)}).on('error', () => {}).on('close', () => process.stdout.write('x'));`;
+  const child = spawn(process.execPath, ['-e', script], { uid: 65534, gid: 65534, cwd: '/' });
+  t.after(() => child.kill());
+  let gone = '';
+  child.stdout.on('data', (chunk) => (gone += String(chunk)));
+  while (gone.length < 11) await once(child.stdout, 'data');
+  const raw = await greeted(t, at.socket);
+  assert.equal((await raw.ask(KINDS.health, 1))?.kind, KINDS.health);
+});
+
+test('what is no number costs its own answer, and never the server', { skip }, async (t) => {
+  const at = await engineDir(t);
+  const server = await startEngine(t, at);
+  const raw = await greeted(t, at.socket);
+  const cases: [number, string][] = [
+    [Number.NaN, 'bad-input'],
+    [Number.POSITIVE_INFINITY, 'bad-input'],
+    // A number, whose products are none.
+    [3e38, 'run-failed'],
+  ];
+  for (const [value, code] of cases)
+    for (let time = 0; time < 4; time++) {
+      raw.send(KINDS.run, time, batch(1, new Float32Array(STRIDE).fill(value)));
+      assert.equal(await raw.error(), code, String(value));
+    }
+  const health = JSON.parse(String((await raw.ask(KINDS.health, 9))?.body)) as Record<string, number>;
+  assert.deepEqual([health.failures, health.runs], [4, 0]);
+  assert.equal((await raw.ask(KINDS.run, 10, batch(1, new Float32Array(STRIDE))))?.kind, KINDS.run);
+  assert.equal(server.child.exitCode, null);
+});
+
+// In 32 bits, milliseconds since the start of the machine turn negative after 25 days.
+const LONG_UP = ['unshare', '--time', '--monotonic', '3000000', '--kill-child'];
+const noTime =
+  spawnSync('unshare', [...LONG_UP.slice(1), 'true']).status !== 0 && 'needs a kernel with time namespaces';
+const noListener = !found('python3') && 'needs python3';
+
+test('the watchdog hears of it on a board that has been up for weeks', {
+  skip: skip || noTime || noListener,
+}, async (t) => {
+  const at = await engineDir(t);
+  const { socket, next } = await notifySocket(t);
+  const env = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '300000' };
+  await startEngine(t, { ...at, env, through: LONG_UP });
+  assert.equal(await next(), 'READY=1');
+  for (let time = 0; time < 3; time++) assert.equal(await next(), 'WATCHDOG=1');
 });
 
 test('wrong sizes and orders are refused, and the next question is answered', { skip }, async (t) => {
@@ -239,6 +297,22 @@ test('what it serves belongs to root, and is what its note says', { skip }, asyn
   const socket = join(empty, 's');
   await assert.rejects(startEngine(t, { model: join(empty, 'x.onnx'), socket }), /ONNX/);
   await assert.rejects(startEngine(t, { model: join(empty, 'none'), socket }), /No such file/);
+});
+
+test('the check against NVIDIA’s headers says what it misses, and passes over it', async (t) => {
+  const script = join(ROOT, 'native', 'tensorrt', 'check-headers.sh');
+  const run = (...argv: string[]) => spawnSync('bash', [script, ...argv], { encoding: 'utf8' });
+  const dir = await temporaryDir(t);
+  const missing = run(dir, dir);
+  assert.equal(missing.status, 77);
+  assert.match(missing.stdout, /^skipped: .* has no NvInfer\.h/);
+  await writeFile(join(dir, 'NvInfer.h'), '#error these are none\n');
+  assert.match(run(dir, dir).stdout, /^skipped: .* has no cuda_runtime_api\.h/);
+  await writeFile(join(dir, 'cuda_runtime_api.h'), '');
+  const wrong = run(dir, dir);
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, /these are none/);
+  assert.equal(run(dir, dir, dir).status, 2);
 });
 
 test('wrong use ends with 2', { skip }, () => {

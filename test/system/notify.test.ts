@@ -1,51 +1,13 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { Notifier, systemdNotify, watchdogPeriod } from '../../src/system/notify.js';
-import { temporaryDir } from '../helpers/dirs.js';
+import { found, notifySocket } from '../helpers/notify-socket.js';
 
-/** systemd's end of the socket: says "listening", then each datagram as one JSON line. */
-const LISTENER = `
-import json, os, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-print('"listening"', flush=True)
-while True:
-    data, fds, flags, address = socket.recv_fds(s, 65536, 8)
-    for fd in fds: os.close(fd)
-    if data != b'BARRIER=1': print(json.dumps(data.decode()), flush=True)
-`;
-
-const found = (program: string) => spawnSync(program, ['--version']).error === undefined;
 const skip =
   found('systemd-notify') && found('python3') ? false : 'needs systemd-notify and python3 (Debian packages)';
 
-interface Listener {
-  readonly socket: string;
-  next(): Promise<string>;
-}
-
-async function listen(t: TestContext): Promise<Listener> {
-  const socket = join(await temporaryDir(t), 'notify');
-  const child: ChildProcess = spawn('python3', ['-c', LISTENER, socket], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => child.kill());
-  assert.ok(child.stdout !== null);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => {
-    const { value, done } = await lines.next();
-    assert.ok(!done, 'the listener ended');
-    return String(JSON.parse(value));
-  };
-  assert.equal(await next(), 'listening');
-  return { socket, next };
-}
-
 test('systemd hears what the service says, in order', { skip }, async (t) => {
-  const { socket, next } = await listen(t);
+  const { socket, next } = await notifySocket(t);
   const notifier = new Notifier({
     env: { ...process.env, NOTIFY_SOCKET: socket },
     onProblem: (reason) => assert.fail(reason),
@@ -61,7 +23,7 @@ test('systemd hears what the service says, in order', { skip }, async (t) => {
 });
 
 test('the watchdog is fed while there is life, and not after', { skip }, async (t) => {
-  const { socket, next } = await listen(t);
+  const { socket, next } = await notifySocket(t);
   const env = {
     ...process.env,
     NOTIFY_SOCKET: socket,

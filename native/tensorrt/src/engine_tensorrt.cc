@@ -4,22 +4,31 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <mutex>
 
 #include "engine.h"
+#include "wire.h"
 
 namespace faced {
 namespace {
 
+// TensorRT may log from threads of its own.
 class Logger : public nvinfer1::ILogger {
  public:
   void log(Severity severity, const char* message) noexcept override {
     if (severity > Severity::kWARNING) return;
     std::fprintf(stderr, "tensorrt: %s\n", message);
-    if (severity <= Severity::kERROR) last_error_ = message;
+    if (severity > Severity::kERROR) return;
+    const std::lock_guard<std::mutex> guard(mutex_);
+    last_error_ = message;
   }
-  const std::string& last_error() const { return last_error_; }
+  std::string last_error() const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return last_error_.empty() ? "it gave no reason" : last_error_;
+  }
 
  private:
+  mutable std::mutex mutex_;
   std::string last_error_;
 };
 
@@ -84,8 +93,12 @@ class Tensors {
   bool is_input(int index) const { return engine_.getTensorIOMode(name(index)) == nvinfer1::TensorIOMode::kINPUT; }
   nvinfer1::Dims dims(int index) const { return engine_.getTensorShape(name(index)); }
   nvinfer1::DataType type(int index) const { return engine_.getTensorDataType(name(index)); }
-  nvinfer1::Dims most(int index) const {
-    return engine_.getProfileShape(name(index), 0, nvinfer1::OptProfileSelector::kMAX);
+  bool is_plain(int index) const {
+    return engine_.getTensorFormat(name(index)) == nvinfer1::TensorFormat::kLINEAR &&
+           engine_.getTensorLocation(name(index)) == nvinfer1::TensorLocation::kDEVICE;
+  }
+  nvinfer1::Dims bound(int index, nvinfer1::OptProfileSelector which) const {
+    return engine_.getProfileShape(name(index), 0, which);
   }
 #else
   int count() const { return engine_.getNbBindings(); }
@@ -93,8 +106,12 @@ class Tensors {
   bool is_input(int index) const { return engine_.bindingIsInput(index); }
   nvinfer1::Dims dims(int index) const { return engine_.getBindingDimensions(index); }
   nvinfer1::DataType type(int index) const { return engine_.getBindingDataType(index); }
-  nvinfer1::Dims most(int index) const {
-    return engine_.getProfileDimensions(index, 0, nvinfer1::OptProfileSelector::kMAX);
+  bool is_plain(int index) const {
+    return engine_.getBindingFormat(index) == nvinfer1::TensorFormat::kLINEAR &&
+           engine_.getLocation(index) == nvinfer1::TensorLocation::kDEVICE;
+  }
+  nvinfer1::Dims bound(int index, nvinfer1::OptProfileSelector which) const {
+    return engine_.getProfileDimensions(index, 0, which);
   }
 #endif
 
@@ -155,9 +172,10 @@ class TensorRtEngine : public Engine {
     Tensors tensors(*engine_);
     int inputs = 0;
     for (int at = 0; at < tensors.count(); at++) {
-      if (tensors.type(at) != nvinfer1::DataType::kFLOAT)
+      // Any other layout would take another number of bytes than our buffers have.
+      if (tensors.type(at) != nvinfer1::DataType::kFLOAT || !tensors.is_plain(at))
         throw Failure(std::string("tensor ") + tensors.name(at) +
-                      " is not float32: make the engine from a model with float input and output");
+                      " is not plain float32: make the engine from a model with float input and output");
       const nvinfer1::Dims dims = tensors.dims(at);
       if (dims.nbDims < 2) throw Failure(std::string("tensor ") + tensors.name(at) + " has no batch");
       TensorInfo tensor{tensors.name(at), without_batch(dims, tensors.name(at))};
@@ -165,9 +183,7 @@ class TensorRtEngine : public Engine {
         inputs++;
         input_ = at;
         free_batch_ = dims.d[0] < 0;
-        max_batch_ = static_cast<int>(free_batch_ ? tensors.most(at).d[0] : dims.d[0]);
-        // An engine whose batch is fixed to more than one would run empty places.
-        if (!free_batch_ && max_batch_ != 1) throw Failure("the engine's fixed batch must be 1");
+        max_batch_ = batch_of(tensors, at, dims);
         info_.input = tensor;
       } else {
         output_indices_.push_back(at);
@@ -180,6 +196,15 @@ class TensorRtEngine : public Engine {
       const TensorInfo& tensor = at == input_ ? info_.input : info_.outputs[static_cast<std::size_t>(next++)];
       buffers_.emplace_back(new Buffer(tensor.elements() * static_cast<std::size_t>(max_batch_)));
     }
+  }
+
+  // Pictures that one run may take.
+  int batch_of(const Tensors& tensors, int at, const nvinfer1::Dims& dims) const {
+    const auto least = free_batch_ ? tensors.bound(at, nvinfer1::OptProfileSelector::kMIN).d[0] : dims.d[0];
+    const auto most = free_batch_ ? tensors.bound(at, nvinfer1::OptProfileSelector::kMAX).d[0] : dims.d[0];
+    // An engine that wants more than one at a time would run empty places.
+    if (least != 1 || most < 1) throw Failure("the engine's batch must be 1, or free from 1 on");
+    return most < static_cast<int>(kMostPictures) ? static_cast<int>(most) : static_cast<int>(kMostPictures);
   }
 
   void run_batch(int size) {

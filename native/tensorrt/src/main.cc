@@ -109,6 +109,8 @@ Arguments parse(int argc, char** argv) {
 }
 
 int stop_signals() {
+  // Whoever reads the log may go away; that is no reason to end.
+  ::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);

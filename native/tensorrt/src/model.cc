@@ -96,8 +96,9 @@ ServedModel open_model(const std::string& path) {
   model.precision = "fp32";
   struct stat facts;
   const std::string note_path = path + ".json";
-  const bool noted = ::stat(note_path.c_str(), &facts) == 0;
-  if (!noted && std::string(engine_kind()) == "tensorrt")
+  const bool noted = ::lstat(note_path.c_str(), &facts) == 0 || errno != ENOENT;
+  const bool is_engine = std::string(engine_kind()) == "tensorrt";
+  if (!noted && is_engine)
     throw Failure(path + " has no note " + note_path + ": make it with `faced model engine`, which writes both");
   std::string note_board;
   if (noted) {
@@ -107,6 +108,9 @@ ServedModel open_model(const std::string& path) {
     note_board = json_member(note, "board");
     if (json_member(note, "sha256") != model.file_sha256)
       throw Failure(path + " is not the file that " + note_path + " describes: make the engine again");
+    if (is_engine && (version.empty() || note_board.empty()))
+      throw Failure(note_path + " does not say by which TensorRT and on which board " + path +
+                    " was made: make it again on this board with `faced model engine`");
     // Before the file is loaded: a library may refuse what another version wrote, or crash on it.
     if (!version.empty() && version != engine_version())
       throw Failure(path + " was made by TensorRT " + version + " and this is " + engine_version() +

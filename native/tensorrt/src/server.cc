@@ -17,10 +17,18 @@ namespace {
 
 // A GPU whose context is broken fails for ever: a new process begins with a new one.
 constexpr int kMostFailuresInARow = 3;
+constexpr unsigned kPauseAfterFailureUs = 50000;
 constexpr std::size_t kMostTurnedAway = 8;
+// Of one picture, so that the length of a whole batch fits its 32 bits.
+constexpr std::size_t kMostElements = std::size_t{1} << 24;
 
-int milliseconds(std::chrono::steady_clock::duration time) {
-  return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+// 64 bits: in 32 a board that has been up for 25 days would count backwards.
+std::int64_t milliseconds(std::chrono::steady_clock::duration time) {
+  return static_cast<std::int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
+
+bool finite(const float* values, std::size_t count) {
+  return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
 }
 
 }  // namespace
@@ -29,7 +37,13 @@ Server::Server(ServedModel& model, ListeningSocket& socket, const ServerOptions&
     : model_(model),
       socket_(socket),
       options_(options),
-      most_body_(sizeof(std::uint32_t) + kMostPictures * model.engine->info().input.elements() * sizeof(float)) {}
+      most_body_(sizeof(std::uint32_t) + kMostPictures * model.engine->info().input.elements() * sizeof(float)) {
+  const EngineInfo& info = model.engine->info();
+  std::size_t answer = 0;
+  for (const TensorInfo& output : info.outputs) answer += output.elements();
+  if (info.input.elements() > kMostElements || answer > kMostElements)
+    throw Failure("the network's tensors are larger than the protocol allows");
+}
 
 Server::~Server() {
   for (const std::unique_ptr<Client>& client : clients_) ::close(client->fd);
@@ -37,11 +51,11 @@ Server::~Server() {
 
 void Server::serve(int stop_fd) {
   const int sign_ms = watchdog_ms();
-  Clock::time_point sign;
+  Clock::time_point next_sign = Clock::now();
   for (;;) {
-    if (sign_ms > 0 && milliseconds(Clock::now() - sign) >= sign_ms) {
+    if (sign_ms > 0 && Clock::now() >= next_sign) {
       tell_systemd("WATCHDOG=1");
-      sign = Clock::now();
+      next_sign = Clock::now() + std::chrono::milliseconds(sign_ms);
     }
     std::vector<pollfd> waiting;
     waiting.push_back({stop_fd, POLLIN, 0});
@@ -76,13 +90,18 @@ void Server::serve(int stop_fd) {
 void Server::accept_clients() {
   for (;;) {
     const int fd = ::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0) {
+      // Out of descriptors or memory, the next poll would come back at once, and again.
+      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) ::usleep(kPauseAfterFailureUs);
+      return;
+    }
     uid_t user = 0;
     const bool known = peer_user(fd, user);
     const bool allowed = known && (user == 0 || user == ::geteuid() ||
                                    std::find(options_.users.begin(), options_.users.end(), user) != options_.users.end());
-    // Those who are only waiting to hear why not are few as well.
-    if (clients_.size() >= options_.most_clients + kMostTurnedAway) {
+    const bool turned_away = !allowed || staying() >= options_.most_clients;
+    // Those who are only waiting to hear why not are few as well, and take nobody's place.
+    if (turned_away && clients_.size() - staying() >= kMostTurnedAway) {
       ::close(fd);
       continue;
     }
@@ -90,15 +109,11 @@ void Server::accept_clients() {
     Client& client = *clients_.back();
     client.fd = fd;
     client.since = Clock::now();
-    if (!allowed) {
-      client.turned_away = "refused";
-      client.reason = "user " + std::to_string(user) + " may not use this server: --allow-user names those who may";
-    } else if (staying() > options_.most_clients) {
-      client.turned_away = "busy";
-      client.reason = std::to_string(options_.most_clients) + " clients are connected already";
-    }
-    if (client.turned_away != nullptr)
-      std::fprintf(stderr, "faced-tensorrt: a client was turned away: %s\n", client.reason.c_str());
+    if (!turned_away) continue;
+    client.turned_away = allowed ? "busy" : "refused";
+    client.reason = allowed ? std::to_string(options_.most_clients) + " clients are connected already"
+                            : "user " + std::to_string(user) + " may not use this server: --allow-user names those who may";
+    std::fprintf(stderr, "faced-tensorrt: a client was turned away: %s\n", client.reason.c_str());
   }
 }
 
@@ -201,10 +216,15 @@ void Server::handle_run(Client& client) {
                std::to_string(count) + ")");
     return;
   }
+  // Both the header and the numbers before them are multiples of a float's size, so the floats lie on their boundaries.
+  const float* input = reinterpret_cast<const float*>(client.body.data() + sizeof count);
+  if (!finite(input, count * info.input.elements())) {
+    refuse(client, "bad-input", "the input has what is not a number");
+    return;
+  }
   std::size_t floats = 0;
   for (const TensorInfo& output : info.outputs) floats += count * output.elements();
   std::string bytes = frame(Kind::kRun, client.header.id, 2 * sizeof(std::uint32_t) + floats * sizeof(float));
-  // Both the header and the two numbers are multiples of a float's size, so the answers lie on their boundaries.
   float* answers = reinterpret_cast<float*>(&bytes[kHeaderBytes + 2 * sizeof(std::uint32_t)]);
   std::vector<float*> outputs;
   float* next = answers;
@@ -214,17 +234,18 @@ void Server::handle_run(Client& client) {
   }
   const Clock::time_point from = Clock::now();
   try {
-    model_.engine->run(reinterpret_cast<const float*>(client.body.data() + sizeof count), static_cast<int>(count), outputs);
-    if (!std::all_of(answers, next, [](float value) { return std::isfinite(value); }))
-      throw Failure("the network answered what is not a number: half precision may be too narrow for it");
+    model_.engine->run(input, static_cast<int>(count), outputs);
   } catch (const Failure& failure) {
-    failures_++;
-    std::fprintf(stderr, "faced-tensorrt: a run failed: %s\n", failure.what());
-    refuse(client, "run-failed", failure.what());
+    run_failed(client, failure.what());
     if (++failures_in_a_row_ < kMostFailuresInARow) return;
     throw Failure("the engine failed " + std::to_string(kMostFailuresInARow) + " times in a row; begin anew");
   }
   failures_in_a_row_ = 0;
+  // The engine works, and a new process would answer the same: this is no reason to end.
+  if (!finite(answers, floats)) {
+    run_failed(client, "the network answered what is not a number: half precision may be too narrow for it");
+    return;
+  }
   last_us_ = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - from).count());
   total_us_ += last_us_;
   runs_++;
@@ -233,6 +254,12 @@ void Server::handle_run(Client& client) {
   std::memcpy(&bytes[kHeaderBytes], &count, sizeof count);
   std::memcpy(&bytes[kHeaderBytes + sizeof count], &us, sizeof us);
   reply(client, std::move(bytes));
+}
+
+void Server::run_failed(Client& client, const char* why) {
+  failures_++;
+  std::fprintf(stderr, "faced-tensorrt: a run failed: %s\n", why);
+  refuse(client, "run-failed", why);
 }
 
 void Server::reply(Client& client, std::string bytes) {

@@ -62,6 +62,7 @@ class Server {
   bool check_header(Client& client);
   void handle(Client& client);
   void handle_run(Client& client);
+  void run_failed(Client& client, const char* why);
   void reply(Client& client, std::string bytes);
   std::size_t staying() const;
   void refuse(Client& client, const char* code, const std::string& message);
