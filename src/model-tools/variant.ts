@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
-import { hashBytes } from '../inference/hash.js';
+import { hashBytes, hashFile } from '../inference/hash.js';
 import { type VariantNote, variantName, WORKSHOP } from '../inference/variants.js';
 import { writeFileAtomic, writeFilesAtomic } from '../lib/atomic-file.js';
+import { loadModel } from './graph/index.js';
 import { optimizeModel, type Target } from './optimize.js';
 
 /**
@@ -17,19 +17,18 @@ export async function makeVariant(options: {
   readonly target: Target;
 }): Promise<VariantNote> {
   const { id, dir, target } = options;
-  const stock = await readFile(options.stockFile);
-  const optimized = await optimizeModel(stock, { target });
+  const { bytes, distance } = await optimizeModel(await loadModel(options.stockFile), { target });
   const file = variantName(id, target, 'onnx');
   const note: VariantNote = {
     file,
-    sha256: hashBytes(optimized),
-    bytes: optimized.byteLength,
+    sha256: hashBytes(bytes),
+    bytes: bytes.byteLength,
     target,
-    derivedFrom: hashBytes(stock),
+    derivedFrom: (await hashFile(options.stockFile)).sha256,
     workshop: WORKSHOP,
-    made: { by: 'faced model optimize', checked: '1 - cosine < 1e-6' },
+    made: { by: 'faced model optimize', checked: '1 - cosine < 1e-6', distance },
   };
-  await writeWithNote(join(dir, file), optimized, {
+  await writeWithNote(join(dir, file), bytes, {
     path: join(dir, variantName(id, target, 'json')),
     content: note,
   });

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { hashBytes } from '../../inference/hash.js';
+import { hashFile } from '../../inference/hash.js';
 import { targetOf } from '../../inference/variants.js';
+import { loadModel } from '../../model-tools/graph/index.js';
 import { optimizeModel } from '../../model-tools/optimize.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { finish } from './quantize.js';
@@ -16,13 +16,13 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
   if (values.out === undefined || !values.out.endsWith('.onnx')) throw usage('optimize needs --out O.onnx');
   const { path, label } = await resolveModel(positionals[0], io);
-  const stock = await readFile(path);
-  const bytes = await optimizeModel(stock, { target });
+  const { bytes, distance } = await optimizeModel(await loadModel(path), { target });
   return finish(io, {
     out: values.out,
     bytes,
-    derivedFrom: hashBytes(stock),
+    target,
+    derivedFrom: (await hashFile(path)).sha256,
     label,
-    made: { by: 'faced model optimize', target, checked: '1 - cosine < 1e-6' },
+    made: { by: 'faced model optimize', target, checked: '1 - cosine < 1e-6', distance },
   });
 }

@@ -9,6 +9,7 @@ import {
   type Model,
   makeNode,
   type Node,
+  removeDead,
   replaceNode,
 } from '../graph/index.js';
 import { quantisePerChannel } from './qdq.js';
@@ -23,6 +24,7 @@ export function quantizeDynamic(original: Model): Model {
     const weight = constantInput(model.graph, conv, 1);
     if (weight?.type === 'float32') replaceNode(model.graph, conv, dynamicForm(model.graph, conv));
   }
+  removeDead(model.graph);
   return model;
 }
 
