@@ -6,11 +6,20 @@ import type { BackendState, ModelCounts } from '../pipeline/ports.js';
 import { loadCards, type ModelCard, type PlacedCard } from './card.js';
 import { hashFile } from './hash.js';
 import { LazyRunner } from './lazy-runner.js';
+import { placedFile } from './model-file.js';
 import { type ModelRunner, OrtRunner, type RunnerOptions } from './session.js';
 import type { ShardedModel } from './sharded.js';
 import { ShardedRunner } from './sharded-runner.js';
 import { StandbyRunner } from './standby-runner.js';
-import { type Choice, chooseVariant, curveOf, type Target, targetOf, type VariantWish } from './variants.js';
+import {
+  type Choice,
+  chooseVariant,
+  curveOf,
+  formFile,
+  type Target,
+  targetOf,
+  type VariantWish,
+} from './variants.js';
 
 /**
  * What a process takes for each byte of a model's file while it is loaded and first run: its constants, and those of them
@@ -69,6 +78,8 @@ export class ModelStore {
   #inShards = false;
   readonly #choices = new Map<string, Promise<Choice>>();
   #cards: Promise<Map<string, PlacedCard>> | undefined;
+  /** Models that were named by their file. */
+  readonly #files = new Map<string, PlacedCard>();
 
   constructor(options: ModelStoreOptions) {
     this.dir = options.dir;
@@ -82,16 +93,16 @@ export class ModelStore {
     return Promise.all([...cards.values()].map((placed) => this.#status(placed)));
   }
 
-  /** The card of an id. Throws `model.unknown` with the ids there are. */
+  /** The card of an id, of a form (`id:int8`), or of a model file that something is known of. Throws `model.unknown` with the ids there are. */
   async card(id: string): Promise<PlacedCard> {
     const cards = await this.#load();
-    const found = cards.get(id);
+    const found = cards.get(id) ?? this.#files.get(id) ?? (await this.#file(id, cards));
     if (found !== undefined) return found;
     throw new FacedError(
       'model.unknown',
       `no model card with the id ${id}; there are ${[...cards.keys()].join(', ')}`,
       {
-        fix: `Use one of these, or put a card and its file into ${this.dir}.`,
+        fix: `Use one of these, put a card and its file into ${this.dir}, or name a file that has a card or note beside it.`,
       },
     );
   }
@@ -293,6 +304,20 @@ export class ModelStore {
     for (const problem of choice.problems)
       this.#log.warn({ model: card.id, problem }, 'a form of a model is not used; run faced model fetch');
     return choice;
+  }
+
+  /** No other form is looked for of a model that is named by its file. */
+  async #file(name: string, cards: ReadonlyMap<string, PlacedCard>): Promise<PlacedCard | undefined> {
+    const placed = await placedFile(formFile(name, this.dir)?.path ?? name, cards);
+    if (placed === null) return undefined;
+    const { verified } = placed;
+    const choice = { kind: 'stock', path: null, why: 'named by its file', problems: [] } as const;
+    this.#choices.set(
+      placed.card.id,
+      Promise.resolve(verified === undefined ? choice : { ...choice, verified }),
+    );
+    for (const key of [name, placed.card.id]) this.#files.set(key, placed);
+    return placed;
   }
 
   #load(): Promise<Map<string, PlacedCard>> {

@@ -75,6 +75,14 @@ export function variantName(
   return `${id}.${target}.${kind === 'float' ? '' : `${kind}.`}${extension}`;
 }
 
+/** `id:float`, `id:int8`, `id:half`: the form of a model that lies in the folder of models. Null for any other name. */
+export function formFile(name: string, dir: string): { readonly id: string; readonly path: string } | null {
+  const [, id, kind] = /^([^/]+):(float|int8|half)$/.exec(name) ?? [];
+  if (id === undefined || kind === undefined) return null;
+  const target = targetOf(process.arch) ?? 'x64';
+  return { id, path: join(dir, variantName(id, target, 'onnx', kind as VariantKind)) };
+}
+
 export function targetOf(arch: string): Target | undefined {
   return arch === 'x64' || arch === 'arm64' ? arch : undefined;
 }
@@ -153,7 +161,7 @@ async function findVariant(
 }
 
 /** The note, or what is wrong with it. By hand: a schema compiler would cost the worker a quarter of its start. */
-function noteOf(text: string): VariantNote | string {
+export function noteOf(text: string): VariantNote | string {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -139,6 +139,8 @@ export async function collectCalibration(options: {
   readonly store: ModelStore;
   readonly stage: Stage;
   readonly limit?: number;
+  /** Not the largest face of each picture alone, but all of them: for few pictures of many people. */
+  readonly everyFace?: boolean;
   readonly onProgress?: (done: number, total: number) => void;
 }): Promise<Calibration> {
   const { stage, store, limit = CALIBRATION_FACES } = options;
@@ -159,9 +161,12 @@ export async function collectCalibration(options: {
     pictures += 1;
     options.onProgress?.(pictures, files.length);
     if (seen === null || seen.largest === null) continue;
-    faces += 1;
-    await embedder?.embed([seen.largest]);
-    await scorer?.score(seen.image, seen.largest.face);
+    const shown = options.everyFace ? seen.faces.map((face) => alignFace(seen.image, face)) : [seen.largest];
+    for (const face of shown) {
+      faces += 1;
+      await embedder?.embed([face]);
+      await scorer?.score(seen.image, face.face);
+    }
   }
   if (faces < TOO_FEW) {
     throw new FacedError(

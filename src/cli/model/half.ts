@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import type { ModelCard } from '../../inference/card.js';
 import { hashFile } from '../../inference/hash.js';
 import { targetOf } from '../../inference/variants.js';
 import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
@@ -7,36 +8,57 @@ import { measureMemory } from '../../model-tools/memory.js';
 import { compare } from '../../model-tools/quantize/index.js';
 import { writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
-import { calibrationFor } from './calibration.js';
+import { calibrationFor, demoPhotographs } from './calibration.js';
 import { finish, formBeside } from './quantize.js';
 import { resolveModel } from './resolve.js';
 
 /**
- * `faced model half [M] --calibration DIR --out O.onnx`: FP16 with float input and output, overflow checked on faces.
+ * `faced model half [M] [--calibration DIR] --out O.onnx`: FP16 with float input and output, overflow checked on the
+ * faces of DIR, else on those of the demo's photographs; where there are none either, the note says that nothing was checked.
  * The memory of both is measured in processes of their own, on this processor, which widens what it computes to float;
  * on a GPU with FP16 it is another matter.
  */
 export async function run(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   const { values, positionals } = parse(argv, { calibration: { type: 'string' }, out: { type: 'string' } });
-  if (values.calibration === undefined) throw usage('half needs --calibration DIR, a folder of photographs');
   const { path, label, card } = await resolveModel(positionals[0], io);
   const out = values.out ?? formBeside(card, { io, target: targetOf(process.arch) ?? 'x64', kind: 'half' });
   if (!out.endsWith('.onnx')) throw usage('--out ends with .onnx');
-  if (card === null) throw usage('half needs a model with a card, since calibration feeds it');
-  const { inputs, faces } = await calibrationFor({ path, card }, { dir: values.calibration, limit: 32 }, io);
+  const { inputs, faces, photographs } = await facesFor({ path, card }, values.calibration, io);
   const original = await loadModel(path);
   const { model, greatest } = await halveModel(original, inputs);
-  const cosine = await compare(original, model, inputs);
+  const checked = inputs.length > 0;
+  if (!checked) io.log.warn({ fix: UNCHECKED }, 'overflow was not checked');
   const bytes = encodeModel(model);
   const made = {
     by: 'half precision',
+    overflow: checked ? `checked on ${faces} faces of ${photographs}` : `not checked: ${UNCHECKED}`,
     faces,
-    greatestValue: greatest,
-    cosine,
+    ...(checked ? { greatestValue: greatest, cosine: await compare(original, model, inputs) } : {}),
     constants: { before: constantBytes(original), after: constantBytes(model) },
     memory: await memoryOf(path, { out, bytes }),
   };
   return finish(io, { out, bytes, derivedFrom: (await hashFile(path)).sha256, label, made });
+}
+
+const UNCHECKED = 'name --calibration DIR, a folder of photographs';
+const FACES = 32;
+
+async function facesFor(
+  { path, card }: { path: string; card: ModelCard | null },
+  dir: string | undefined,
+  io: CommandIo,
+) {
+  const demo = demoPhotographs(io);
+  if (card === null && dir !== undefined)
+    throw usage('--calibration needs a model with a card, which says how it is fed');
+  if (card === null || (dir === undefined && demo === null)) return { inputs: [], faces: 0, photographs: '' };
+  if (dir !== undefined)
+    return {
+      ...(await calibrationFor({ path, card }, { dir, limit: FACES }, io)),
+      photographs: '--calibration',
+    };
+  const wanted = { dir: demo?.dir ?? '', limit: FACES, everyFace: true };
+  return { ...(await calibrationFor({ path, card }, wanted, io)), photographs: "the demo's photographs" };
 }
 
 /** Bytes at most in memory of a process that loads and runs the model before, after, and none. */

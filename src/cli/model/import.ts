@@ -32,7 +32,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     sha256,
     bytes: bytes.byteLength,
     licence: values.licence,
-    notes: `Made by faced model import from a ${form === 'onnx' ? 'n ONNX file' : 'PyTorch checkpoint'} with SHA-256 ${hashBytes(await readFile(file))}. Check order and normalisation with faced eval.`,
+    notes: `Made by faced model import from ${form === 'onnx' ? 'an ONNX file' : 'a PyTorch checkpoint'} with SHA-256 ${hashBytes(await readFile(file))}. Check order and normalisation with faced eval.`,
     input: {
       name: 'input',
       shape: [1, 3, input.height, input.width],

@@ -87,10 +87,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const image =
     asBytes && typeof mean === 'number' && typeof scale === 'number' ? { order, mean, scale } : null;
 
-  const bar = io.progress('calibration', 1);
-  const calibration = await calibrationFor({ path, card }, { dir: values.calibration }, io).finally(() =>
-    bar.stop(),
-  );
+  const calibration = await calibrationFor({ path, card }, { dir: values.calibration }, io);
   const { inputs } = calibration;
   const kept = card.role === 'detector' && target === 'x64' ? detectorFloat(original.graph) : [];
   const float = new Set([...values.float, ...kept]);

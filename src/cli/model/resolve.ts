@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
-import { loadCardBeside, loadCards, type ModelCard } from '../../inference/card.js';
+import { loadCards, type ModelCard } from '../../inference/card.js';
 import { modelsDir } from '../../inference/model-dir.js';
-import { targetOf, type VariantKind, variantName } from '../../inference/variants.js';
+import { knownFile } from '../../inference/model-file.js';
+import { formFile } from '../../inference/variants.js';
 import type { CommandIo } from '../command.js';
 
 export interface NamedModel {
@@ -12,8 +12,10 @@ export interface NamedModel {
   readonly path: string;
   /** The id, or the file's name. */
   readonly label: string;
-  /** Of an id; of a file when its card lies beside it, or its note says that it was made from the file of a card. */
+  /** Of an id; of a file when its card lies beside it, or notes lead back to the file of a card. */
   readonly card: ModelCard | null;
+  /** The file that this card is about; null without one. */
+  readonly stock: string | null;
 }
 
 /** M of `faced model …`: the id of a card (`id:float`, `id:int8`, `id:half`: the form that lies beside it), else a file. The default is the recogniser. */
@@ -21,30 +23,33 @@ export async function resolveModel(argument: string | undefined, io: CommandIo):
   const name = argument ?? 'mobilefacenet';
   const dir = modelsDir(io.env);
   const cards = await loadCards(dir);
-  const form = /^(.+):(float|int8|half)$/.exec(name);
-  const origin = cards.get(form?.[1] ?? '');
-  if (origin !== undefined) {
-    const target = targetOf(process.arch) ?? 'x64';
-    const path = join(dir, variantName(origin.card.id, target, 'onnx', form?.[2] as VariantKind));
-    if (existsSync(path)) return { path, label: name, card: origin.card };
+  const form = formFile(name, dir);
+  const origin = cards.get(form?.id ?? '');
+  if (form !== null && origin !== undefined) {
+    const { path } = form;
+    if (existsSync(path)) return { path, label: name, card: origin.card, stock: origin.path };
     throw new FacedError('model.missing', `there is no form ${name} at ${path}`, {
-      fix:
-        form?.[2] === 'float' ? 'run `faced model fetch`' : 'make it with `faced model quantize` or `half`',
+      fix: name.endsWith(':float')
+        ? 'run `faced model fetch`'
+        : 'make it with `faced model quantize` or `half`',
     });
   }
   const placed = cards.get(name);
   if (placed !== undefined) {
-    if (existsSync(placed.path)) return { path: placed.path, label: name, card: placed.card };
+    if (existsSync(placed.path))
+      return { path: placed.path, label: name, card: placed.card, stock: placed.path };
     throw new FacedError('model.missing', `the model ${name} is not at ${placed.path}`, {
       fix: 'run `faced model fetch`',
     });
   }
   if (existsSync(name)) {
-    const card = await cardOf(
-      name,
-      [...cards.values()].map((one) => one.card),
-    );
-    return { path: name, label: basename(name), card };
+    const known = await knownFile(name, cards);
+    return {
+      path: name,
+      label: basename(name),
+      card: known?.card ?? null,
+      stock: known?.cardFile ?? null,
+    };
   }
   throw new FacedError(
     'usage.not-found',
@@ -53,11 +58,4 @@ export async function resolveModel(argument: string | undefined, io: CommandIo):
       fix: '`faced model list` shows the ids',
     },
   );
-}
-
-async function cardOf(path: string, cards: readonly ModelCard[]): Promise<ModelCard | null> {
-  const text = await readFile(path.replace(/\.onnx$/, '.json'), 'utf8').catch(() => '');
-  const origin = /"derivedFrom":\s*"([0-9a-f]{64})"/.exec(text)?.[1];
-  if (origin !== undefined) return cards.find(({ sha256 }) => sha256 === origin) ?? null;
-  return text.includes('"role"') ? (await loadCardBeside(path)).card : null;
 }

@@ -1,9 +1,6 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
 import type { ModelCard } from '../../inference/card.js';
-import { DEMO_PHOTOS } from '../../inference/fetch.js';
 import { modelsDir } from '../../inference/model-dir.js';
 import { ModelStore } from '../../inference/store.js';
 import { type EmbeddedSet, operatingPoints, pairAccuracy } from '../../model-tools/accuracy.js';
@@ -15,6 +12,7 @@ import { writeOutput } from '../../model-tools/variant.js';
 import { embedSets, parity } from '../../model-tools/verify-sets.js';
 import { parsePairs } from '../../vision/evaluate.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
+import { demoPhotographs } from './calibration.js';
 import { type NamedModel, resolveModel } from './resolve.js';
 
 /** A variant may share the space of the model it was made from when mixing costs at most this much at 1e-3. */
@@ -47,13 +45,13 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (values.looks !== '1' && values.looks !== '2') throw usage('--looks is 1 or 2');
   if (values.pairs !== undefined && values.images === undefined) throw usage('--pairs needs --images DIR');
   const mine = await resolveModel(positionals[0], io);
-  const reference = await resolveModel(values.against ?? mine.card?.id, io);
+  const reference = await resolveModel(values.against ?? mine.stock ?? undefined, io);
   const card = mine.card ?? reference.card;
   if (card === null) throw usage('one of the two models must have a card, which says how pictures are fed');
   const dir = modelsDir(io.env);
   const files =
     values.images === undefined
-      ? demoPhotographs(join(dir, 'demo'))
+      ? demoFiles(io)
       : evenly(await pictureFiles(values.images), Number(values.limit));
   const bar = io.progress('pictures', files.length);
   if (card.role !== 'recogniser') {
@@ -113,9 +111,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   return 0;
 }
 
-function demoPhotographs(dir: string): string[] {
-  const files = Object.keys(DEMO_PHOTOS.files).map((name) => join(dir, name));
-  if (files.every((file) => existsSync(file))) return files;
+function demoFiles(io: CommandIo): string[] {
+  const demo = demoPhotographs(io);
+  if (demo !== null) return demo.files;
   throw usage('verify needs photographs', 'name --images DIR, or run: faced model fetch --demo');
 }
 
