@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { hashFile } from '../../inference/hash.js';
 import { modelsDir } from '../../inference/model-dir.js';
 import {
+  assertEngine,
   boardName,
   findTrtexec,
-  refuseQuantised,
+  JETPACKS_TRTEXEC,
+  refuseUnfit,
   runTrtexec,
   trtexecArguments,
   trtexecVersion,
@@ -29,16 +31,18 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const out = values.out ?? join(modelsDir(io.env), `${label.replace(/\.onnx$/, '')}.engine`);
   if (!out.endsWith('.engine')) throw usage('--out ends with .engine');
   const model = await loadModel(path);
-  refuseQuantised(model, label);
+  refuseUnfit(model, label);
   const unfinished = `${out}.tmp`;
   const args = trtexecArguments(model, { onnx: path, engine: unfinished });
-  const program = findTrtexec(io.env, values.trtexec);
   if (values['dry-run']) {
+    const program = shownTrtexec(io.env, values.trtexec);
     io.print({ model: label, out, command: [program, ...args] }, [program, ...args].join(' '));
     return 0;
   }
+  const program = findTrtexec(io.env, values.trtexec);
   try {
     const said = await runTrtexec({ program, args, signal: io.signal });
+    await assertEngine(unfinished);
     const note = {
       file: out.split('/').at(-1) ?? out,
       ...(await hashFile(unfinished)),
@@ -62,9 +66,19 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   }
 }
 
+/** Where none is installed, and none was named, JetPack's: a dry run says what would be run on the board. */
+function shownTrtexec(env: NodeJS.ProcessEnv, given: string | undefined): string {
+  if (given !== undefined) return findTrtexec(env, given);
+  try {
+    return findTrtexec(env);
+  } catch {
+    return JETPACKS_TRTEXEC;
+  }
+}
+
 /** SHA-256 of the stock file that this one was made from, by the note beside it; its own when there is none. */
 async function stockOf(path: string): Promise<string> {
   const text = await readFile(path.replace(/\.onnx$/, '.json'), 'utf8').catch(() => '{}');
-  const { derivedFrom } = JSON.parse(text) as { derivedFrom?: unknown };
-  return typeof derivedFrom === 'string' ? derivedFrom : (await hashFile(path)).sha256;
+  const derivedFrom = /"derivedFrom"\s*:\s*"([0-9a-f]{64})"/.exec(text)?.[1];
+  return derivedFrom ?? (await hashFile(path)).sha256;
 }
