@@ -160,7 +160,7 @@ async function build(
       handler,
       log,
       about: { version: MANIFEST.version, cameras: cameras.map(({ name }) => name) },
-      doors: await doorsOnMqtt(config),
+      doors: await doorsOnMqtt(config, (refusal) => doors?.commandRefused(refusal)),
     },
     signal,
   );

@@ -4,11 +4,13 @@ import { accessPolicyOf, type Config, doorOptionsOf, isTrusted } from './config/
 import { FacedError } from './domain/errors.js';
 import type { Match } from './domain/person.js';
 import {
+  AuditTrail,
   type Door,
   type DoorAnswer,
   DoorKeys,
   type DoorOptions,
   type DoorStatus,
+  FloodedRows,
   hasValidMac,
   openDoors,
   readCommandKey,
@@ -33,8 +35,11 @@ export interface DoorsOnMqtt {
   readonly discovery: readonly DiscoveryDoor[];
 }
 
-/** Null without doors. @throws FacedError when the command key cannot be used */
-export async function doorsOnMqtt({ doors, device, mqtt }: Config): Promise<DoorsOnMqtt | null> {
+/** Null without doors. `refused` is told of commands that no door hears of. @throws FacedError when the command key cannot be used */
+export async function doorsOnMqtt(
+  { doors, device, mqtt }: Config,
+  refused: NonNullable<DoorPort['refused']>,
+): Promise<DoorsOnMqtt | null> {
   const names = Object.keys(doors);
   if (names.length === 0) return null;
   const key = mqtt.lockKeyFile === null ? null : await readCommandKey(mqtt.lockKeyFile);
@@ -45,7 +50,7 @@ export async function doorsOnMqtt({ doors, device, mqtt }: Config): Promise<Door
     return key !== null && hasValidMac(key, { device, door, action, id, exp }, hmac);
   };
   return {
-    port: { doors: names, ...(key === null ? {} : { authentic }) },
+    port: { doors: names, refused, ...(key === null ? {} : { authentic }) },
     discovery: Object.entries(doors).map(([id, { remoteUnlock }]) => ({
       id,
       commands: key === null && remoteUnlock,
@@ -61,7 +66,7 @@ export interface HouseDoorsParts {
   readonly curve: FalseMatchCurve | undefined;
   /** What a decision is held to now; throws while the promise cannot be kept. */
   readonly policy: () => DecisionPolicy;
-  readonly store: Pick<Store, 'people' | 'audit' | 'exportPeople'>;
+  readonly store: Pick<Store, 'people' | 'audit' | 'auditHead' | 'exportAudit' | 'ownSamples'>;
   readonly link: Pick<MqttLink, 'others' | 'lockState' | 'lockEvent'>;
   readonly log: Logger;
   readonly clock?: Clock;
@@ -82,16 +87,27 @@ export class HouseDoors {
   readonly #keys: DoorKeys;
   readonly #watched: ReadonlySet<string>;
   readonly #problems = new Map<string, string>();
+  /** Commands that no door heard of. */
+  readonly #refused: FloodedRows;
+  readonly #refusedTrail: AuditTrail;
+  readonly #clock: Clock;
+  /** The clock has shown this time before: when it shows less, it is wrong. */
+  #clockHasShown = 0;
   #config: Config;
   /** Whom the doors know. At first those who have a code: some may have been deleted while nothing ran. */
   #people: ReadonlySet<string>;
 
   private constructor(parts: HouseDoorsParts, doors: Awaited<ReturnType<typeof openDoors>>) {
     this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
     this.#config = parts.config;
     this.#doors = doors;
     this.#keys = new DoorKeys(doors.secrets, parts.store);
     this.#people = new Set(doors.secrets.list().map(({ person }) => person));
+    this.#refusedTrail = new AuditTrail((entry) => parts.store.audit(entry));
+    this.#refused = new FloodedRows((entry) => this.#refusedTrail.note(entry), {
+      monotonic: this.#clock.monotonic,
+    });
     this.#watched = new Set(Object.values(parts.config.doors).flatMap(({ cameras }) => cameras));
   }
 
@@ -114,11 +130,10 @@ export class HouseDoors {
         onError: (error) => log.error({ error: String(error) }, 'a door failed'),
         mqtt: link.others,
         compare: async (person, embedding) => {
-          const [found] = await store.exportPeople([person]);
-          const own = found?.embeddings.filter(({ space }) => space === embedding.space) ?? [];
+          const own = await store.ownSamples(person, embedding.space);
           return own.length === 0
             ? null
-            : Math.max(...own.map(({ vector }) => dot(vector, embedding.vector)));
+            : Math.max(...own.map((sample) => dot(sample.embedding.vector, embedding.vector)));
         },
       },
     );
@@ -173,12 +188,21 @@ export class HouseDoors {
         log.warn({ door: door.id, cameras: missing }, 'these cameras do not run, or may not open this door');
     }
     await this.galleryChanged();
+    this.#clockHasShown = await lastRowAt(this.#parts.store);
     await this.#doors.start(signal);
     this.#sayState();
   }
 
-  stop(): Promise<void> {
-    return this.#doors.stop();
+  async stop(): Promise<void> {
+    await this.#doors.stop();
+    this.#refused.stop();
+    await this.#refusedTrail.stop();
+  }
+
+  /** A command over MQTT was refused for its form, its age, its repetition, its signature or the load. */
+  commandRefused({ reason, id }: { reason: string; id: string | null }): void {
+    const detail = id === null ? { reason } : { reason, request: id };
+    this.#refused.note({ kind: 'door.command-refused', actor: 'mqtt', detail });
   }
 
   /** A look at a face, and whom it resembles by itself. */
@@ -241,8 +265,10 @@ export class HouseDoors {
   /** `lock/set`, after its form, freshness, repetition and authority were checked. */
   order(command: LockCommand): Promise<DoorAnswer> {
     const door = this.#door(command.door);
-    if (command.action !== 'present')
-      return door.command({ action: command.action, request: command.id, actor: 'mqtt', authorised: true });
+    if (command.action !== 'present') {
+      const { action, id: request } = command;
+      return door.command({ action, request, actor: 'mqtt', authorised: true, fresh: this.#canTellAge() });
+    }
     const { method, secret, reader } = command.shown;
     return door.present({ source: reader === null ? 'mqtt' : `wiegand:${reader}`, method, secret });
   }
@@ -251,7 +277,7 @@ export class HouseDoors {
   readonly web: DoorsPart = {
     status: () => this.doors.map(({ status }) => status),
     command: ({ door, action, actor }) =>
-      this.#door(door).command({ action, request: ulid(), actor, authorised: true }),
+      this.#door(door).command({ action, request: ulid(), actor, authorised: true, fresh: true }),
     present: ({ door, method, secret }) => this.#door(door).present({ source: 'http', method, secret }),
   };
 
@@ -265,6 +291,7 @@ export class HouseDoors {
         request: ulid(),
         actor: 'cli',
         authorised: true,
+        fresh: true,
       })),
     }),
     doorPresent: async (shown: {
@@ -279,6 +306,16 @@ export class HouseDoors {
     doorKeysRemove: (whose: Parameters<DoorKeys['remove']>[0]) => this.#keys.remove(whose),
     doorKeys: () => this.#keys.list(),
   };
+
+  /**
+   * Whether `exp` says anything. A machine without a battery for its clock starts with an old hour: a command that
+   * somebody held back or wrote down in that hour would be fresh again.
+   */
+  #canTellAge(): boolean {
+    const now = this.#clock.wall();
+    if (this.#doors.clockBelieved()) this.#clockHasShown = Math.max(this.#clockHasShown, now);
+    return this.#doors.clockBelieved() || now >= this.#clockHasShown;
+  }
 
   #door(id: string): Door {
     const door = this.doors.find((one) => one.id === id);
@@ -311,6 +348,14 @@ function optionsOf(parts: HouseDoorsParts, { doors }: Pick<Config, 'doors'>): Do
   return Object.entries(doors).map(([id, door]) =>
     doorOptionsOf(id, door, { trusted, stateDir, similarityAt: (rate) => similarityAt(curve, rate) }),
   );
+}
+
+/** When the newest row of the audit was written, milliseconds since 1970. */
+async function lastRowAt(store: Pick<Store, 'auditHead' | 'exportAudit'>): Promise<number> {
+  const head = await store.auditHead();
+  if (head === null) return 0;
+  const [row] = await store.exportAudit({ after: head.seq - 1, limit: 1 });
+  return row?.time ?? 0;
 }
 
 /** Trust belongs to a source, not to a name: `--source` may put another one behind it. */

@@ -35,11 +35,12 @@ export function admitCredential(
 /** Null when an authorised command may open. */
 export function commandRefusal(
   { coolUntil }: DoorState,
-  { authorised }: Extract<DoorInput, { kind: 'command' }>,
+  { authorised, fresh }: Extract<DoorInput, { kind: 'command' }>,
   { rules, now }: StepContext,
 ): DenyReason | null {
   if (!authorised) return 'not-authorised';
   if (!rules.remoteUnlock) return 'remote-unlock-off';
+  if (!fresh) return 'clock-unsynchronised';
   // A flood of commands opens once.
   return coolUntil !== null && now < coolUntil ? 'busy' : null;
 }

@@ -1,91 +1,16 @@
 import type { DecisionKind } from '../domain/decision.js';
-import type { Embedding } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
-import type { Clock } from '../lib/clock.js';
 import { TypedEvents } from '../lib/events.js';
 import type { AuditEntry, Judged } from '../pipeline/ports.js';
-import type { AccessPolicy } from './access.js';
 import { AuditTrail } from './audit-trail.js';
-import type { ClockTrust } from './clock-trust.js';
-import type { Lock } from './lock.js';
-import {
-  isForced,
-  type LockStateName,
-  type LockStateRules,
-  type LockView,
-  lockStateOf,
-  NEW_LOCK_VIEW,
-} from './lock-state.js';
+import type { DoorAnswer, DoorDeps, DoorEvents, DoorStatus } from './door-ports.js';
+import { FloodedRows } from './flooded-rows.js';
+import { isForced, type LockStateName, type LockView, lockStateOf, NEW_LOCK_VIEW } from './lock-state.js';
 import { INITIAL_STATE, step } from './policy.js';
-import type {
-  DenyReason,
-  DoorEffect,
-  DoorInput,
-  DoorNews,
-  DoorState,
-  Grant,
-  GrantPath,
-} from './policy-types.js';
+import type { DoorEffect, DoorInput, DoorState, Grant } from './policy-types.js';
 import type { DoorRules } from './rules.js';
 import type { CredentialMethod } from './secrets.js';
 import type { LiveState, Look } from './sure.js';
-
-/** What leaves a door: no pixels, no vectors, no secrets; people by id. */
-export interface DoorEvent {
-  readonly v: 1;
-  /** ULID. */
-  readonly id: string;
-  /** RFC 3339 with milliseconds, UTC. */
-  readonly time: string;
-  readonly door: string;
-  readonly event: DoorNews | 'forced';
-  readonly person: string | null;
-  readonly reason: DenyReason | null;
-  readonly path: GrantPath | null;
-  readonly track: string | null;
-  /** Of the command or credential that this answers. */
-  readonly request: string | null;
-}
-
-export interface DoorStatus {
-  readonly door: string;
-  readonly state: LockStateName;
-  /** Null without a door contact. */
-  readonly open: boolean | null;
-}
-
-export interface DoorEvents {
-  /** To be published and shown. */
-  told: DoorEvent;
-  /** The lock or the door is not as it was; retained when published. */
-  changed: DoorStatus;
-  /** The lock cannot be used; said once, and again when it can. */
-  lockFailed: { readonly door: string; readonly code: string; readonly message: string };
-  lockRecovered: { readonly door: string };
-}
-
-/** What happened to a command or credential at first: `face-wanted` waits for a face. */
-export interface DoorAnswer {
-  readonly outcome: 'granted' | 'denied' | 'face-wanted';
-  readonly reason: DenyReason | null;
-}
-
-export interface DoorDeps {
-  readonly rules: DoorRules;
-  readonly lockState: LockStateRules;
-  readonly lock: Lock;
-  readonly clock: Clock;
-  readonly clockTrust: ClockTrust;
-  /** Asked at each step, so that a changed policy holds at once. */
-  readonly access: () => AccessPolicy;
-  readonly audit: (entry: AuditEntry) => Promise<void>;
-  readonly newId: () => string;
-  /** Whose secret this is. */
-  readonly personOf: (method: CredentialMethod, secret: string) => Promise<string | null>;
-  /** Highest cosine to the samples of one person; null when there are none. Needed by claims. */
-  readonly compare?: (person: string, embedding: Embedding) => Promise<number | null>;
-  readonly onError: (error: unknown) => void;
-}
 
 /** Scrypts at once: each takes a thread of libuv's pool for some 50 ms. */
 const MOST_SECRETS = 2;
@@ -96,6 +21,7 @@ export class Door {
   readonly #deps: DoorDeps;
   readonly #events: TypedEvents<DoorEvents>;
   readonly #audit: AuditTrail;
+  readonly #flooded: FloodedRows;
   readonly #answers = new Map<string, (answer: DoorAnswer) => void>();
   readonly #unsubscribe: (() => void)[] = [];
   #state: DoorState = INITIAL_STATE;
@@ -113,6 +39,10 @@ export class Door {
     this.#rules = deps.rules;
     this.#events = new TypedEvents(deps.onError);
     this.#audit = new AuditTrail(deps.audit);
+    this.#flooded = new FloodedRows((entry) => this.#audit.note(entry), {
+      monotonic: deps.clock.monotonic,
+      about: { door: deps.rules.id },
+    });
   }
 
   get id(): string {
@@ -162,9 +92,7 @@ export class Door {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     for (const answer of this.#answers.values()) answer({ outcome: 'denied', reason: 'busy' });
     this.#answers.clear();
-    // The minute of these refusals will not end any more.
-    const { withheld } = this.#state.refusals;
-    if (withheld > 0) this.#note('refusals-withheld', { count: withheld });
+    this.#flooded.stop();
     await this.#audit.stop();
   }
 
@@ -209,7 +137,10 @@ export class Door {
     const { personOf, newId } = this.#deps;
     // Nobody who is not listened to gets the processor to work for them.
     const heard = this.#rules.credentialSources.includes(source);
-    if (heard && this.#secrets >= MOST_SECRETS) return { outcome: 'denied', reason: 'busy' };
+    if (heard && this.#secrets >= MOST_SECRETS) {
+      this.#flooded.note(this.#row('denied', { reason: 'busy', path: method }));
+      return { outcome: 'denied', reason: 'busy' };
+    }
     this.#secrets += heard ? 1 : 0;
     try {
       const person = heard ? await personOf(method, secret) : null;
@@ -221,23 +152,28 @@ export class Door {
 
   /**
    * `lock/set` and the like, after form, freshness and repetition were checked. `request` is the command's own id;
-   * `authorised` says whether whoever sent it may open this door.
+   * `authorised` says whether whoever sent it may open this door, `fresh` whether its age could be judged.
    */
   command(order: {
     action: 'unlock' | 'lock';
     request: string;
     actor: string;
     authorised: boolean;
+    fresh: boolean;
   }): Promise<DoorAnswer> {
-    const { action, request, actor, authorised } = order;
+    const { action, request, actor, authorised, fresh } = order;
     if (action === 'unlock')
-      return this.#ask(request, () => ({ kind: 'command', request, actor, authorised }));
+      return this.#ask(request, () => ({ kind: 'command', request, actor, authorised, fresh }));
     if (!authorised) return Promise.resolve({ outcome: 'denied', reason: 'not-authorised' });
-    this.#note('lock-ordered', { actor, request });
+    this.#flooded.note(this.#row('lock-ordered', { actor, request }));
     this.#view = { ...this.#view, pulseUntil: null };
     return this.#deps.lock.lock().then(
       () => ({ outcome: 'granted', reason: null }),
-      () => ({ outcome: 'denied', reason: 'busy' }),
+      (error: unknown) => {
+        const { code } = FacedError.from(error);
+        this.#flooded.note(this.#row('lock-failed', { actor, request, code }));
+        return { outcome: 'denied', reason: 'busy' };
+      },
     );
   }
 
@@ -259,6 +195,7 @@ export class Door {
   }
 
   #ask(request: string, input: (request: string) => DoorInput): Promise<DoorAnswer> {
+    if (this.#stopped) return Promise.resolve({ outcome: 'denied', reason: 'busy' });
     return new Promise((resolve) => {
       // The same id twice at once is answered by what the first one gets; ids are checked for repetition before.
       this.#answers.set(request, resolve);
@@ -285,7 +222,8 @@ export class Door {
   #carryOut(effect: DoorEffect): void {
     switch (effect.kind) {
       case 'audit':
-        this.#note(effect.what, effect.detail);
+        if (effect.what === 'denied') this.#flooded.note(this.#row('denied', effect.detail));
+        else this.#note(effect.what, effect.detail);
         return;
       case 'auditGrant':
         this.#audit
@@ -369,15 +307,11 @@ export class Door {
 
   /** Time has to pass by itself only while something waits for it; an empty porch costs nothing. */
   #arm(): void {
-    const { claim, pending, refusals } = this.#state;
+    const { claim, pending } = this.#state;
     const { pulseUntil, doorOpenSince, said } = this.#view;
     const settled = this.#status === 'locked' && (said === null || said === 'locked');
     const waits =
-      claim !== null ||
-      pending !== null ||
-      refusals.since !== null ||
-      doorOpenSince !== null ||
-      (pulseUntil !== null && !settled);
+      claim !== null || pending !== null || doorOpenSince !== null || (pulseUntil !== null && !settled);
     if (this.#stopped || !waits || this.#timer !== null) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;

@@ -14,8 +14,10 @@ import { openLock } from './open-lock.js';
 import { canBeTrusted, DEFAULT_RULES, type DoorRules } from './rules.js';
 import type { SureRules } from './sure.js';
 
+export { AuditTrail } from './audit-trail.js';
 export { hasValidMac, readCommandKey } from './command-mac.js';
-export type { DoorAnswer, DoorEvent, DoorEvents, DoorStatus } from './door.js';
+export type { DoorAnswer, DoorEvent, DoorEvents, DoorStatus } from './door-ports.js';
+export { FloodedRows } from './flooded-rows.js';
 export type { Door };
 export { DoorKeys };
 
@@ -62,6 +64,8 @@ export interface Doors {
    * @throws FacedError `door.policy-invalid`
    */
   prepare(next: { readonly doors: readonly DoorOptions[]; readonly access: AccessPolicy }): () => void;
+  /** Whether hours and dates are to be believed now. */
+  clockBelieved(): boolean;
   /** Secrets and evidence of somebody who is removed from the gallery. */
   removePerson(person: string): Promise<void>;
 }
@@ -120,6 +124,7 @@ export async function openDoors(options: DoorsOptions, ports: DoorsPorts): Promi
         for (const one of next.doors) doors.find(({ id }) => id === one.id)?.change(rulesOf(one));
       };
     },
+    clockBelieved: () => clockTrust.synchronised(),
     removePerson: async (person) => {
       for (const door of doors) door.personRemoved(person);
       await secrets.removePerson(person);

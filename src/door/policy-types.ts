@@ -29,6 +29,8 @@ export type DoorInput =
       readonly request: string;
       readonly actor: string;
       readonly authorised: boolean;
+      /** False when its age went by a wall clock that is known to be wrong. */
+      readonly fresh: boolean;
     }
   | { readonly kind: 'audited'; readonly grant: string; readonly ok: boolean }
   | {
@@ -133,8 +135,6 @@ export interface DoorState {
   readonly spoofAt: number | null;
   readonly faces: Backoff;
   readonly guesses: Backoff;
-  /** Refusals written to the audit since `since`, and those that were only counted: a flood must not fill the disk. */
-  readonly refusals: { readonly since: number | null; readonly written: number; readonly withheld: number };
 }
 
 export interface StepContext {

@@ -12,6 +12,7 @@ import {
   usesFace,
 } from './admission.js';
 import { fail, NO_BACKOFF, settle } from './backoff.js';
+import { type Denial, news, withoutNulls } from './news.js';
 import type {
   Claim,
   DenyReason,
@@ -23,9 +24,8 @@ import type {
   StepContext,
   TrackState,
 } from './policy-types.js';
-import { countRefusal, type Denial, isOver, NO_REFUSALS, news, withoutNulls } from './refusals.js';
 import type { Look } from './sure.js';
-import { mayStillChange, names, trackOf, withLook, withTrack, youngerThan } from './tracks.js';
+import { mayStillChange, names, onlyFlat, trackOf, withLook, withTrack, youngerThan } from './tracks.js';
 
 export const INITIAL_STATE: DoorState = {
   tracks: [],
@@ -35,7 +35,6 @@ export const INITIAL_STATE: DoorState = {
   spoofAt: null,
   faces: NO_BACKOFF,
   guesses: NO_BACKOFF,
-  refusals: NO_REFUSALS,
 };
 
 export function step(before: DoorState, input: DoorInput, context: StepContext): Step {
@@ -86,7 +85,7 @@ class Draft {
   /** What the time since the last step changed by itself. */
   passTime(): void {
     const { now, rules } = this.#context;
-    const { tracks, claim, pending, coolUntil, spoofAt, refusals } = this.state;
+    const { tracks, claim, pending, coolUntil, spoofAt } = this.state;
     const keepMs = Math.max(rules.sure.withinMs, rules.sure.activeMaxAgeMs) + rules.secondFactorMs;
     this.state = {
       ...this.state,
@@ -101,11 +100,6 @@ class Draft {
     if (pending?.step === 'auditing' && this.state.pending === null)
       this.#void(pending.grant, 'grant-expired');
     if (claim !== null && now - claim.at > rules.secondFactorMs) this.#endClaim(claim);
-    if (isOver(refusals, now)) {
-      if (refusals.withheld > 0)
-        this.effects.push({ kind: 'audit', what: 'refusals-withheld', detail: { count: refusals.withheld } });
-      this.state = { ...this.state, refusals: NO_REFUSALS };
-    }
   }
 
   look({ camera, track, look }: Extract<DoorInput, { kind: 'looked' }>): void {
@@ -142,6 +136,9 @@ class Draft {
       this.#grant({ path: method, person: answer.person, rule: answer.rule, request });
       return;
     }
+    const { claim: before } = this.state;
+    // A code that is shown again and again must not hide that another face stands there.
+    if (before !== null && (before.contradicted || before.person !== answer.person)) this.#endClaim(before);
     const claim: Claim = { person: answer.person, method, request, at: now, contradicted: false };
     this.state = { ...this.state, claim };
     this.#tryFaces(null);
@@ -193,9 +190,10 @@ class Draft {
 
   removePerson(person: string): void {
     const { tracks, claim, pending } = this.state;
+    const seen = ({ looks }: TrackState) => looks.some((look) => names(look, person));
     this.state = {
       ...this.state,
-      tracks: tracks.filter(({ looks }) => !looks.some((look) => names(look, person))),
+      tracks: tracks.flatMap((track) => (seen(track) ? onlyFlat(track) : track)),
       claim: claim?.person === person ? null : claim,
       pending: pending?.grant.person === person && pending.step === 'auditing' ? null : pending,
     };
@@ -203,9 +201,14 @@ class Draft {
   }
 
   forget(): void {
-    const { pending } = this.state;
+    const { tracks, pending } = this.state;
     const waits = pending?.step === 'auditing';
-    this.state = { ...this.state, tracks: [], claim: null, pending: waits ? null : pending };
+    this.state = {
+      ...this.state,
+      tracks: tracks.flatMap(onlyFlat),
+      claim: null,
+      pending: waits ? null : pending,
+    };
     if (pending !== null && waits) this.#void(pending.grant, 'stale');
   }
 
@@ -274,9 +277,9 @@ class Draft {
     const { rules, now } = this.#context;
     const track = trackOf(this.state.tracks, camera, id);
     this.state = { ...this.state, spoofAt: Math.max(this.state.spoofAt ?? at, at) };
-    if (track.countedSpoof) return;
     // Once flat, always flat: a photograph that is taken away and a face that takes its place are one track to a tracker.
-    this.#putTrack({ ...track, active: 'not-live', countedSpoof: true });
+    this.#putTrack({ ...track, active: 'not-live', activeAt: at, countedSpoof: true });
+    if (track.countedSpoof) return;
     this.effects.push({ kind: 'audit', what: 'spoof', detail: { camera, track: id } });
     this.effects.push(news('spoof', { track: id, reason: 'spoof' }));
     this.#failed(now, rules);
@@ -326,11 +329,8 @@ class Draft {
   }
 
   #refuse(denial: Pick<Denial, 'reason' | 'person' | 'request' | 'track' | 'path'>): void {
-    const { room, refusals } = countRefusal(this.state.refusals, this.#context.now);
-    this.state = { ...this.state, refusals };
-    if (room) this.effects.push({ kind: 'audit', what: 'denied', detail: withoutNulls(denial) });
-    // Who asked gets an answer always; news of its own only as long as there is room.
-    if (room || denial.request !== null) this.effects.push(news('denied', denial));
+    this.effects.push({ kind: 'audit', what: 'denied', detail: withoutNulls(denial) });
+    this.effects.push(news('denied', denial));
   }
 
   #void(grant: Grant, reason: DenyReason): void {

@@ -57,6 +57,11 @@ export function mayStillChange({ looks }: TrackState, reason: DenyReason, sure: 
   );
 }
 
+/** What is left of a track whose looks count no longer: that it is flat, if it is. */
+export function onlyFlat(track: TrackState): TrackState[] {
+  return track.active === 'not-live' ? [{ ...track, looks: [], said: null }] : [];
+}
+
 export function names(look: Look, person: string): boolean {
   return look.person === person || look.claim?.person === person;
 }

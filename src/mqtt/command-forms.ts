@@ -29,6 +29,8 @@ export interface DoorPort {
   readonly doors: readonly string[];
   /** When given, a command without a right `hmac` is refused; it compares in constant time. */
   readonly authentic?: (order: LockOrder, hmac: string) => boolean;
+  /** Told of each `lock/set` that was refused before any door heard of it; `id` is null when none could be read. */
+  readonly refused?: (refusal: { readonly reason: string; readonly id: string | null }) => void;
 }
 
 /** A command of the right form. What costs time is done when its turn has come. */

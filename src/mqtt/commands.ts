@@ -175,6 +175,7 @@ export class CommandGate {
   #refuse(kind: CommandKind, { reason, id, message }: Refused): void {
     const count = (this.#refused.get(reason) ?? 0) + 1;
     this.#refused.set(reason, count);
+    if (kind === 'lock') this.#deps.door?.refused?.({ reason, id });
     const now = this.#deps.clock.monotonic();
     const warnedAt = this.#warnedAt.get(reason);
     if (warnedAt === undefined || now - warnedAt >= WARN_EVERY_MS) {

@@ -36,6 +36,8 @@ interface Options {
   readonly clock?: Clock;
   readonly link?: Pick<MqttLink, 'others'>;
   readonly people?: readonly string[];
+  /** What happened before the doors were opened. */
+  readonly before?: (store: Store) => Promise<void>;
 }
 
 interface House {
@@ -69,6 +71,7 @@ async function house(t: TestContext, options: Options = {}): Promise<House> {
   await store.start(new AbortController().signal);
   const ids: Record<string, string> = {};
   for (const name of options.people ?? ['Anna', 'Bea']) ids[name] = (await store.ensurePerson(name)).id;
+  await options.before?.(store);
   const told: DoorEvent[] = [];
   const states: LockState[] = [];
   const waiting = new Set<() => void>();
@@ -299,6 +302,44 @@ test('a clock that nobody has set opens no hours', async (t) => {
   showThree(kernel.doors, kernel.ids.Anna ?? '');
   assert.equal((await denied).reason, 'clock-unsynchronised');
   assert.ok(!kernel.record().includes('unlocked'));
+});
+
+test('a clock that shows an hour which was over already: an order of that hour opens nothing, a code does', async (t) => {
+  const { clock, set } = wallClock(new Date().toISOString());
+  const { doors, store, ids } = await house(t, {
+    clock,
+    link: { others: obedientLock() },
+    doors: `front: {lock: {driver: mqtt, commandTopic: bolt/set, stateTopic: bolt/state}, modes: [code], codes: [mqtt], remoteUnlock: true, coolDown: 0, pulse: 0.05}`,
+    access: OPEN_ALWAYS.replace('clock: trusted', 'clock: kernel'),
+    before: (before) => before.audit({ kind: 'start', actor: 'daemon', detail: {} }),
+  });
+  const order = { kind: 'lock', door: 'front' } as const;
+  assert.equal((await doors.order({ ...order, id: 'now', action: 'unlock' })).outcome, 'granted');
+  set(new Date(Date.now() - 3_600_000).toISOString());
+  const old = await doors.order({ ...order, id: 'old', action: 'unlock' });
+  assert.deepEqual(old, { outcome: 'denied', reason: 'clock-unsynchronised' });
+  await doors.keys.add({ person: ids.Anna ?? '', method: 'code', secret: '471199', actor: 'cli' });
+  const shown = { method: 'code', secret: '471199', reader: null } as const;
+  assert.equal((await doors.order({ ...order, id: 'code', action: 'present', shown })).outcome, 'granted');
+  await doors.stop();
+  const denied = await store.exportAudit({ limit: 1000, kind: 'door.denied' });
+  assert.deepEqual(
+    denied.map(({ detail }) => detail.reason),
+    ['clock-unsynchronised'],
+  );
+});
+
+test('commands that no door hears of stand in the audit, a flood of them as a number', async (t) => {
+  const { doors, store } = await house(t);
+  for (let one = 0; one < 100; one++) doors.commandRefused({ reason: 'unsigned', id: `u${one}` });
+  doors.commandRefused({ reason: 'not-json', id: null });
+  await doors.stop();
+  const rows = await store.exportAudit({ limit: 1000 });
+  const refused = rows.filter(({ kind }) => kind === 'door.command-refused');
+  assert.equal(refused.length, 21);
+  assert.deepEqual(refused[0]?.detail, { reason: 'unsigned', request: 'u0' });
+  const [withheld] = rows.filter(({ kind }) => kind === 'door.rows-withheld');
+  assert.deepEqual(withheld?.detail, { rows: { 'door.command-refused unsigned': 80 } });
 });
 
 test('daylight saving at a window’s edge: the wall clock is what counts, in the missing and in the doubled hour', async (t) => {

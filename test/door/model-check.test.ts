@@ -48,6 +48,16 @@ const FACE_AND_CODE: DoorRules = {
   faceBackoff: { failures: 1, firstMs: 500, longestMs: 500, forgetMs: 500 },
 };
 
+const SECOND_PATHS: DoorRules = {
+  ...RULES,
+  modes: ['face', 'code'],
+  remoteUnlock: true,
+  faceBackoff: { failures: 1, firstMs: 1000, longestMs: 1000, forgetMs: 1000 },
+};
+
+/** Whether the code's own person stands there is all that is asked. */
+const CLAIMS: DoorRules = { ...FACE_AND_CODE, sure: { ...RULES.sure, liveness: 'off' } };
+
 function withSure(sure: Partial<DoorRules['sure']>): DoorRules {
   return { ...RULES, sure: { ...RULES.sure, ...sure } };
 }
@@ -93,6 +103,45 @@ const DOORS: Readonly<Record<string, Pick<CheckOptions, 'rules' | 'reloaded' | '
       ...FAULTS,
     ],
   },
+  'face and code, and another face': {
+    rules: CLAIMS,
+    moves: [ADVANCE, look('anna'), look('carl', { track: 'u' }), code('anna'), ...FAULTS],
+  },
+  'a claim: the face is compared with one person': {
+    rules: { ...CLAIMS, claim: true },
+    moves: [
+      ADVANCE,
+      look('twin', { kind: 'ambiguous', like: 'anna' }),
+      look(null, { like: 'nobody' }),
+      code('anna'),
+      ...FAULTS,
+    ],
+  },
+  'the passive test alone': {
+    rules: withSure({ liveness: 'passive' }),
+    moves: [ADVANCE, look('anna', { passive: 0.9 }), look('anna', { passive: 0.05 }), ...FAULTS],
+  },
+  'two pictures beside a face': {
+    rules: withSure({ liveness: 'off' }),
+    moves: [
+      ADVANCE,
+      look('anna'),
+      alive('not-live', { track: 'photo' }),
+      alive('not-live', { track: 'film' }),
+      ...FAULTS,
+    ],
+  },
+  'spoofs, guesses and whoever has a code': {
+    rules: SECOND_PATHS,
+    moves: [
+      ADVANCE,
+      alive('not-live', { track: 'photo' }),
+      code('anna'),
+      code(null),
+      command(true),
+      ...FAULTS,
+    ],
+  },
   'code, and a face beside it': {
     rules: { ...RULES, modes: ['face', 'code'] },
     moves: [ADVANCE, CLOCK, look('anna'), alive('live'), code('carl'), code(null), ...FAULTS],
@@ -103,6 +152,7 @@ const DOORS: Readonly<Record<string, Pick<CheckOptions, 'rules' | 'reloaded' | '
       ADVANCE,
       command(true),
       command(false),
+      command(true, false),
       code('anna'),
       code('zoe'),
       code('anna', 'internet'),
@@ -159,8 +209,11 @@ const MUTANTS: Readonly<Record<string, Partial<CheckOptions> & { door: string }>
   },
   'a spoof in view does not matter': { door: 'a face alone', policyRules: { ...RULES, spoofHoldMs: 0 } },
   'no lock-out': {
-    door: 'a face alone',
-    policyRules: { ...RULES, faceBackoff: { ...RULES.faceBackoff, failures: 1000 } },
+    door: 'two pictures beside a face',
+    policyRules: {
+      ...withSure({ liveness: 'off' }),
+      faceBackoff: { ...RULES.faceBackoff, failures: 1000 },
+    },
   },
   'no cool-down': { door: 'a face alone', policyRules: { ...RULES, coolDownMs: 0 } },
   'a grant lives for ever': { door: 'a face alone', policyRules: { ...RULES, grantMs: 60_000 } },
@@ -214,6 +267,74 @@ const MUTANTS: Readonly<Record<string, Partial<CheckOptions> & { door: string }>
   'codes from anywhere': {
     door: 'face and code',
     policyRules: { ...FACE_AND_CODE, credentialSources: ['keypad', 'internet'] },
+  },
+  'a claim is met by anybody': {
+    door: 'a claim: the face is compared with one person',
+    step: (state, input, context) =>
+      step(
+        state,
+        input.kind === 'looked' && input.look.claim !== undefined
+          ? { ...input, look: { ...input.look, claim: { ...input.look.claim, similarity: 0.9 } } }
+          : input,
+        context,
+      ),
+  },
+  'a claim needs no comparison': {
+    door: 'a claim: the face is compared with one person',
+    step: (state, input, context) =>
+      step(
+        state,
+        input.kind === 'looked' && input.look.kind === 'ambiguous'
+          ? {
+              ...input,
+              look: {
+                ...input.look,
+                kind: 'known',
+                person: 'anna',
+                claim: { person: 'anna', similarity: 0.9 },
+              },
+            }
+          : input,
+        { ...context, rules: { ...context.rules, modes: ['face'] } },
+      ),
+  },
+  'another face is forgiven when the code is shown again': {
+    door: 'face and code, and another face',
+    step: (state, input, context) =>
+      step(
+        input.kind === 'credential' && state.claim !== null
+          ? { ...state, claim: { ...state.claim, contradicted: false } }
+          : state,
+        input,
+        context,
+      ),
+  },
+  'the passive score does not matter': {
+    door: 'the passive test alone',
+    policyRules: withSure({ liveness: 'off' }),
+  },
+  'a lock-out keeps codes out as well': {
+    door: 'spoofs, guesses and whoever has a code',
+    step: (state, input, context) =>
+      input.kind === 'credential' && state.faces.until !== null && context.now < state.faces.until
+        ? { state, effects: [] }
+        : step(state, input, context),
+  },
+  'a spoof in view keeps commands out as well': {
+    door: 'spoofs, guesses and whoever has a code',
+    step: (state, input, context) =>
+      input.kind === 'command' && state.spoofAt !== null
+        ? { state, effects: [] }
+        : step(state, input, context),
+  },
+  'codes can be guessed for ever': {
+    door: 'spoofs, guesses and whoever has a code',
+    policyRules: { ...SECOND_PATHS, guessBackoff: { ...RULES.guessBackoff, failures: 1000 } },
+  },
+  'a command of an unknown age counts': {
+    door: 'commands, where they may and where not',
+    step: (state, input, context) =>
+      step(state, input.kind === 'command' ? { ...input, fresh: true } : input, context),
   },
   'commands need no authority': {
     door: 'commands, where they may and where not',

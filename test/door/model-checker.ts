@@ -50,6 +50,10 @@ interface Seen {
   /** True when it came from a camera or reader that the oracle trusts. */
   readonly trusted: boolean;
   readonly track?: string;
+  /** Of a look: whom it is like when it is compared with that one person; null for nobody. */
+  readonly like?: string | null;
+  /** Of a look: the passive model doubts that it is alive. */
+  readonly doubtful?: boolean;
 }
 
 interface Remembered extends Seen {
@@ -77,6 +81,12 @@ export interface World {
   readonly failures: number;
   readonly failedAt: number | null;
   readonly closedUntil: number | null;
+  /** The valid code whose face is waited for, and whether another face came. */
+  readonly claim: { readonly person: string; readonly at: number; readonly contradicted: boolean } | null;
+  /** Wrong codes in a row, and until when no code is taken because of them. */
+  readonly wrong: number;
+  readonly wrongAt: number | null;
+  readonly keypadUntil: number | null;
   readonly lock: 'locked' | 'unlocked' | 'silent';
 }
 
@@ -118,6 +128,10 @@ const START: World = {
   failures: 0,
   failedAt: null,
   closedUntil: null,
+  claim: null,
+  wrong: 0,
+  wrongAt: null,
+  keypadUntil: null,
   lock: 'locked',
 };
 
@@ -203,17 +217,36 @@ function heard(
     synchronised: before.synchronised,
     grantId: `g${before.tick}`,
   });
-  let world: World = { ...before, state };
+  let world: World = { ...endClaim(before, rules), state };
   if (move.sees !== undefined) world = remember(world, move.sees, rules);
-  world = noteClaimEnd(world, effects, rules);
-  if (input.kind === 'personRemoved') world = { ...world, history: without(world.history, input.person) };
-  // Tracks get new names: what was flat is no longer known to be, but that a spoof was in view is.
-  if (input.kind === 'forget') {
-    const flat = world.history.filter(({ what }) => what === 'flat');
-    world = { ...world, history: flat.slice(-1).map(({ what, trusted, at }) => ({ what, trusted, at })) };
-  }
+  if (input.kind === 'personRemoved') world = without(world, input.person);
+  // What was flat stays flat, also when nothing else that was seen counts any more.
+  if (input.kind === 'forget')
+    world = { ...world, history: world.history.filter(({ what }) => what === 'flat'), claim: null };
   if (input.kind === 'audited' && input.ok) world = { ...world, audited: true };
-  return judge(world, effects, rules);
+  const made = judge(world, effects, rules);
+  return {
+    ...made,
+    why: made.why ?? (move.sees === undefined ? null : kept(before, move.sees, effects, rules)),
+  };
+}
+
+/** What a door has to do: no lock-out of faces keeps out whoever has a valid second path. Null when it did. */
+function kept(
+  before: World,
+  { what, person, trusted }: Seen,
+  effects: readonly DoorEffect[],
+  rules: DoorRules,
+): string | null {
+  const { tick, unlockedAt, state } = before;
+  // Whoever comes while a grant is under way is told to try again.
+  if (!trusted || state.pending !== null) return null;
+  const granted = effects.some((effect) => effect.kind === 'auditGrant');
+  const cooling = unlockedAt !== null && (tick - unlockedAt) * TICK_MS < rules.coolDownMs;
+  if (what === 'command' && rules.remoteUnlock && !cooling && !granted) return 'a command was refused';
+  if (what !== 'code' || person === undefined || !rules.modes.includes('code')) return null;
+  if (mayEnter(before, person) !== null || keypadClosed(before)) return null;
+  return granted ? null : 'a valid code was refused';
 }
 
 /** The oracle's verdict on what the policy did. */
@@ -224,7 +257,8 @@ function judge(before: World, effects: readonly DoorEffect[], rules: DoorRules):
   for (const effect of effects) {
     if (effect.kind === 'auditGrant') {
       const complaint = objectionTo(world, effect.grant.path, effect.grant.person, rules);
-      world = { ...world, complaint, grantedAt: world.tick, audited: false };
+      const claim = effect.grant.path === 'face+code' ? null : world.claim;
+      world = { ...world, claim, complaint, grantedAt: world.tick, audited: false };
     }
     if (effect.kind !== 'unlock') continue;
     unlocked = true;
@@ -280,13 +314,19 @@ function objectionTo(world: World, path: string, person: string | null, rules: D
     const mine = history.filter((one) => one.track === track && one.trusted);
     if (mine.some(({ what }) => what === 'flat')) return 'a flat picture';
     const alive = mine.some((one) => one.what === 'alive' && age(one) <= rules.sure.activeMaxAgeMs + slack);
-    if (rules.sure.liveness !== 'off' && !alive) return 'nobody alive';
+    const asksActive = rules.sure.liveness === 'active' || rules.sure.liveness === 'both';
+    if (asksActive && !alive) return 'nobody alive';
     const looks = mine.filter((one) => one.what === 'look' && age(one) <= rules.sure.withinMs + slack);
-    const run = looks.slice(looks.findLastIndex((one) => one.person !== person) + 1);
+    const oneToOne = rules.claim && path === 'face+code';
+    const names = (one: Remembered): boolean => one.person === person || (oneToOne && one.like === person);
+    const run = looks.slice(looks.findLastIndex((one) => !names(one)) + 1);
     const [first, last] = [run[0], run.at(-1)];
     if (first === undefined || last === undefined || run.length < rules.sure.looks) return 'too few looks';
     if (age(last) > Math.max(rules.sure.maxAgeMs, slack)) return 'stale evidence';
     if ((last.at - first.at) * TICK_MS < rules.sure.spanMs) return 'looks of one moment';
+    const doubts = run.filter(({ doubtful }) => doubtful === true).length;
+    const asksPassive = rules.sure.liveness === 'passive' || rules.sure.liveness === 'both';
+    if (asksPassive && doubts > run.length - doubts) return 'nobody alive by the passive test';
     return null;
   });
   return reasons.includes(null) ? null : `no sure face (${reasons.join(', ') || 'none seen'})`;
@@ -309,27 +349,64 @@ function mayEnter({ synchronised, rights }: World, person: string): string | nul
 function remember(world: World, seen: Seen, rules: DoorRules): World {
   // What does not count needs no memory: an unlock that rests on it is one without any reason.
   if (!seen.trusted) return world;
+  if (seen.what === 'code') return rememberCode(world, seen, rules);
   const flatBefore = world.history.some((one) => one.what === 'flat' && one.track === seen.track);
   // Of a flat track the newest sight is all that counts.
   const before = world.history.filter(
     (one) => seen.what !== 'flat' || one.what !== 'flat' || one.track !== seen.track,
   );
-  const after = { ...world, history: [...before, { ...seen, at: world.tick }] };
+  const after = contradict({ ...world, history: [...before, { ...seen, at: world.tick }] }, seen);
   // Each track's spoof is one failure.
   return seen.what === 'flat' && !flatBefore ? failed(after, rules) : after;
 }
 
-/** Whoever is removed was never seen: neither their tracks nor their codes count. */
-function without(history: readonly Remembered[], person: string): readonly Remembered[] {
-  const tracks = new Set(history.filter((one) => one.person === person).flatMap(({ track }) => track ?? []));
-  return history.filter(
-    (one) => one.person !== person && (one.track === undefined || !tracks.has(one.track)),
-  );
+function rememberCode(world: World, seen: Seen, rules: DoorRules): World {
+  const { tick, claim } = world;
+  const { person } = seen;
+  if (rules.modes.every((mode) => mode === 'face') || keypadClosed(world)) return world;
+  if (person === undefined) {
+    const wrong = world.wrong + 1;
+    if (wrong < rules.guessBackoff.failures) return { ...world, wrong, wrongAt: tick };
+    return { ...world, wrong: 0, wrongAt: tick, keypadUntil: tick * TICK_MS + rules.guessBackoff.firstMs };
+  }
+  if (mayEnter(world, person) !== null) return world;
+  const accepted = { ...world, wrong: 0, wrongAt: null, history: [...world.history, { ...seen, at: tick }] };
+  if (rules.modes.includes('code')) return accepted;
+  const ended = claim?.contradicted === true ? failed(accepted, rules) : accepted;
+  return { ...ended, claim: { person, at: tick, contradicted: false } };
 }
 
-function noteClaimEnd(world: World, effects: readonly DoorEffect[], rules: DoorRules): World {
-  const contradicted = effects.some((effect) => effect.kind === 'tell' && effect.reason === 'claim-failed');
-  return contradicted ? failed(world, rules) : world;
+function keypadClosed({ keypadUntil, tick }: World): boolean {
+  return keypadUntil !== null && tick * TICK_MS < keypadUntil;
+}
+
+/** Another face than the one that the shown code is waiting for. */
+function contradict(world: World, { like }: Seen): World {
+  const { claim } = world;
+  if (claim === null || like === undefined || like === claim.person) return world;
+  return { ...world, claim: { ...claim, contradicted: true } };
+}
+
+/** A code whose face did not come in time. */
+function endClaim(world: World, rules: DoorRules): World {
+  const { claim, tick } = world;
+  if (claim === null || (tick - claim.at) * TICK_MS <= rules.secondFactorMs) return world;
+  const ended = { ...world, claim: null };
+  return claim.contradicted ? failed(ended, rules) : ended;
+}
+
+/** Whoever is removed was never seen: neither their tracks nor their codes count. */
+function without(world: World, person: string): World {
+  const { history, claim } = world;
+  const tracks = new Set(history.filter((one) => one.person === person).flatMap(({ track }) => track ?? []));
+  return {
+    ...world,
+    claim: claim?.person === person ? null : claim,
+    history: history.filter(
+      (one) =>
+        one.what === 'flat' || (one.person !== person && (one.track === undefined || !tracks.has(one.track))),
+    ),
+  };
 }
 
 function failed(world: World, { faceBackoff }: DoorRules): World {
@@ -354,6 +431,9 @@ function prune(world: World, rules: DoorRules): World {
     world.failedAt !== null &&
     (world.tick - world.failedAt) * TICK_MS >= rules.faceBackoff.forgetMs;
   const cooling = world.unlockedAt !== null && (world.tick - world.unlockedAt) * TICK_MS < rules.coolDownMs;
+  const guessed =
+    keypadClosed(world) ||
+    (world.wrongAt !== null && (world.tick - world.wrongAt) * TICK_MS < rules.guessBackoff.forgetMs);
   return {
     ...world,
     history,
@@ -361,6 +441,9 @@ function prune(world: World, rules: DoorRules): World {
     failedAt: forgiven ? null : world.failedAt,
     closedUntil: closed ? world.closedUntil : null,
     unlockedAt: cooling ? world.unlockedAt : null,
+    wrong: guessed ? world.wrong : 0,
+    wrongAt: guessed ? world.wrongAt : null,
+    keypadUntil: keypadClosed(world) ? world.keypadUntil : null,
   };
 }
 
@@ -385,7 +468,10 @@ function keyOf(world: World, horizon: number): string {
           active,
           ms(activeAt),
           countedSpoof,
-          ...looks.map((one) => [ms(one.at), one.kind, one.person]),
+          ...looks.map((one) => [
+            ...[ms(one.at), one.kind, one.person, one.passive],
+            ...[one.claim?.person, one.claim?.similarity],
+          ]),
         ].join(' '),
       )
       .sort(),
@@ -400,7 +486,11 @@ function keyOf(world: World, horizon: number): string {
     world.synchronised,
     world.reloaded,
     world.rights,
-    world.history.map(({ at, what, person, track }) => [ticks(at), what, person, track].join(' ')).sort(),
+    world.history
+      .map(({ at, what, person, track, like, doubtful }) =>
+        [ticks(at), what, person, track, like, doubtful].join(' '),
+      )
+      .sort(),
     world.complaint,
     ticks(world.grantedAt),
     world.audited,
@@ -408,6 +498,10 @@ function keyOf(world: World, horizon: number): string {
     world.failures,
     ticks(world.failedAt),
     world.closedUntil === null ? null : world.closedUntil - tick * TICK_MS,
+    world.claim === null ? null : [world.claim.person, ticks(world.claim.at), world.claim.contradicted],
+    world.wrong,
+    ticks(world.wrongAt),
+    world.keypadUntil === null ? null : world.keypadUntil - tick * TICK_MS,
     world.lock,
   ]);
 }
@@ -420,27 +514,48 @@ function pathTo(node: Node): string[] {
 
 // ---- the moves -----------------------------------------------------------------------------------------
 
-export function look(
-  person: string | null,
-  more: { camera?: string; track?: string; kind?: Look['kind'] } = {},
-): Move {
-  const { camera = 'porch', track = 't', kind = person === null ? 'unknown' : 'known' } = more;
+export interface Sight {
+  readonly camera?: string;
+  readonly track?: string;
+  readonly kind?: Look['kind'];
+  /** Whom the face is like when it is compared with that person alone; left out: no door compares. */
+  readonly like?: string;
+  readonly passive?: number;
+}
+
+export function look(person: string | null, more: Sight = {}): Move {
+  const { camera = 'porch', track = 't', kind = person === null ? 'unknown' : 'known', passive } = more;
   const spoof = kind === 'spoof';
   const trusted = camera === 'porch';
+  const like = spoof ? null : (more.like ?? person);
+  const doubtful = passive !== undefined && passive < 0.5;
+  const named = person === null || spoof || kind === 'ambiguous' ? {} : { person };
   return {
-    name: `${camera} sees ${spoof ? 'a spoof' : (person ?? 'a stranger')} (${track})`,
-    sees: { what: spoof ? 'flat' : 'look', trusted, track, ...(person === null || spoof ? {} : { person }) },
-    input: ({ tick, history }) => {
+    name: `${camera} sees ${spoof ? 'a spoof' : (person ?? 'a stranger')}${more.like === undefined ? '' : ` like ${more.like}`} (${track}${doubtful ? ', doubtful' : ''})`,
+    sees: {
+      what: spoof ? 'flat' : 'look',
+      trusted,
+      track,
+      like,
+      ...named,
+      ...(doubtful ? { doubtful } : {}),
+    },
+    input: ({ tick, history, state }) => {
       // One look of a track for each moment: a camera gives no more.
       if (history.some((one) => one.at === tick && one.track === track && one.what !== 'alive')) return null;
+      const claim =
+        more.like === undefined || state.claim === null
+          ? {}
+          : { claim: { person: state.claim.person, similarity: state.claim.person === like ? 0.9 : 0.1 } };
       const shot: Look = {
         at: msOf(tick),
         kind,
-        person: spoof ? null : person,
+        person: named.person ?? null,
         similarity: 0.9,
         runnerUp: 0.1,
         quality: 0.9,
-        passive: null,
+        passive: passive ?? null,
+        ...claim,
       };
       return { kind: 'looked', camera, track, look: shot };
     },
@@ -474,13 +589,14 @@ export function code(person: string | null, source = 'keypad'): Move {
   };
 }
 
-export function command(authorised: boolean): Move {
+/** `fresh` false: its age went by a wall clock that is wrong. */
+export function command(authorised: boolean, fresh = true): Move {
   return {
-    name: authorised ? 'a command' : 'a command without authority',
-    sees: { what: 'command', trusted: authorised },
+    name: `a command${authorised ? '' : ' without authority'}${fresh ? '' : ' of an unknown age'}`,
+    sees: { what: 'command', trusted: authorised && fresh },
     input: ({ tick, history }) => {
       if (history.some((one) => one.at === tick && one.what === 'command')) return null;
-      return { kind: 'command', request: 'r', actor: 'mqtt', authorised };
+      return { kind: 'command', request: 'r', actor: 'mqtt', authorised, fresh };
     },
   };
 }
@@ -518,6 +634,11 @@ export const FAULTS: readonly Move[] = [
       state.pending?.step === 'unlocking'
         ? { kind: 'lockAnswered', grant: state.pending.grant.id, ok: false, code: 'door.lock-silent' }
         : null,
+  },
+  {
+    name: 'the lock answers for a grant of before',
+    input: ({ state }) =>
+      state.pending === null ? null : { kind: 'lockAnswered', grant: 'g-other', ok: true, code: null },
   },
   {
     name: 'vision starts again',

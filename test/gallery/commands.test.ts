@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import Database from 'better-sqlite3';
 import type { CommandClaim } from '../../src/pipeline/ports.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openStore } from './support.js';
@@ -34,7 +35,7 @@ test('at once, one of twenty claims of an id wins', async (t) => {
   assert.equal(verdicts.filter((verdict) => verdict === 'claimed').length, 1);
 });
 
-test('a claim outlives a kill, a repetition writes nothing, and expired ids go with the next claim', async (t) => {
+test('a claim outlives a kill, and a repetition writes nothing', async (t) => {
   const directory = await temporaryDir(t);
   const child = fork(new URL('./claimer.js', import.meta.url), [directory], { stdio: 'inherit' });
   t.after(() => child.kill('SIGKILL'));
@@ -49,9 +50,39 @@ test('a claim outlives a kill, a repetition writes nothing, and expired ids go w
   for (let round = 0; round < 5; round++) assert.equal(await store.claimCommand(claim('killed')), 'repeated');
   assert.equal(statSync(log).size, before);
   assert.equal(await store.claimCommand(claim('new', { now: NOW + 70_000, until: NOW + 80_000 })), 'claimed');
+});
+
+test('a clock that was set back makes no command new again', async (t) => {
+  const { store, directory } = await openStore(t);
+  const at = (now: number) => ({ now, until: now + 10_000 });
+  assert.equal(await store.claimCommand(claim('recorded', at(NOW))), 'claimed');
+  for (let day = 1; day <= 50; day++)
+    assert.equal(await store.claimCommand(claim(`day${day}`, at(NOW + day * 86_400_000))), 'claimed');
+  assert.equal(await store.claimCommand(claim('recorded', at(NOW))), 'repeated', 'as it was sent then');
   assert.equal(
-    await store.claimCommand(claim('killed', { now: NOW + 1, limit: 2 })),
-    'claimed',
-    'it was deleted: with its row, two would be there',
+    await store.claimCommand(claim('recorded', { now: NOW + 1, until: NOW + 30_000 })),
+    'repeated',
   );
+  assert.equal(
+    await store.claimCommand(claim('new', at(NOW))),
+    'claimed',
+    'those of later do not fill the memory',
+  );
+  await store.stop();
+
+  // What is remembered is bounded.
+  const db = new Database(join(directory, 'gallery.db'));
+  t.after(() => db.close());
+  const insert = db.prepare("INSERT INTO commands (kind, id, until) VALUES ('lock', ?, ?)");
+  db.transaction(() => {
+    for (let one = 0; one < 3000; one++) insert.run(`old${one}`, NOW + one);
+  })();
+  db.close();
+  const { store: again } = await openStore(t, { directory });
+  assert.equal(await again.claimCommand(claim('one', at(NOW + 90 * 86_400_000))), 'claimed');
+  await again.stop();
+  const after = new Database(join(directory, 'gallery.db'), { readonly: true });
+  const left = after.prepare("SELECT count(*) FROM commands WHERE kind = 'lock'").pluck().get();
+  after.close();
+  assert.equal(left, 1000);
 });

@@ -15,7 +15,9 @@ test('lock/set: only a fresh, new, signed command that is not retained reaches t
   skip: withoutMosquitto,
 }, async (t) => {
   const broker = await startMosquitto(t);
-  const made = makeLink(t, { url: broker.url }, { door: DOOR });
+  const told: string[] = [];
+  const refused: DoorPort['refused'] = ({ reason, id }) => told.push(`${reason} ${id}`);
+  const made = makeLink(t, { url: broker.url }, { door: { ...DOOR, refused } });
   await startLink(made);
   const sender = await listen(t, broker.url, [RESULT]);
   const send = (payload: string, retain = false) =>
@@ -39,4 +41,8 @@ test('lock/set: only a fresh, new, signed command that is not retained reaches t
       ...{ 'not-json': 1, repeated: 1 },
     },
   });
+  assert.deepEqual(told, [
+    ...['unsigned unsigned', 'unsigned forged', 'late late', 'too-far-ahead early', 'invalid elsewhere'],
+    ...['retained kept', 'not-json null', 'repeated good'],
+  ]);
 });
