@@ -8,6 +8,8 @@ NODE_RUNTIME=24.21.0
 CROSS_DIR=${FACED_CROSS_DIR:-$PWD/build/cross}
 # It is for these scripts; faced takes what begins with its name for a setting.
 export -n FACED_CROSS_DIR
+# Packages of Debian that were fetched once, for every checkout; what has another version has another name.
+ARCHIVES=${XDG_CACHE_HOME:-$HOME/.cache}/faced-debian
 
 # What is needed to compile and run, beside what it depends on.
 SYSROOT_PACKAGES=(libc6-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev)
@@ -24,22 +26,52 @@ known() {
 
 # apt for ARCH and SUITE with a state of its own in DIR.
 foreign_apt() {
-  local arch=$1 suite=$2 dir=$3
+  local arch=$1 suite=$2 dir=$3 mirror=${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian}
   shift 3
-  mkdir -p "$dir"/state/lists/partial "$dir"/cache/archives/partial "$dir"/etc/none.d
+  mkdir -p "$dir"/state/lists/partial "$dir"/cache "$dir"/etc/none.d "$dir"/none/partial "$ARCHIVES/partial"
   [ -f "$dir/state/status" ] || : >"$dir/state/status"
-  cat >"$dir/etc/sources.list" <<SOURCES
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian} $suite main
-SOURCES
+  {
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+    [ -z "${APT_SECURITY:-}" ] ||
+      echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror%/debian}/debian-security $suite-security main"
+  } >"$dir/etc/sources.list"
   apt-get -q -o APT::Architecture="$arch" -o APT::Architectures::="$arch" -o Dir::State="$dir/state" \
-    -o Dir::State::status="$dir/state/status" -o Dir::Cache="$dir/cache" -o Dir::Etc::sourcelist="$dir/etc/sources.list" \
-    -o Dir::Etc::sourceparts="$dir/etc/none.d" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
+    -o Dir::State::status="$dir/state/status" -o Dir::Cache="$dir/cache" -o Dir::Cache::archives="$ARCHIVES" \
+    -o Dir::Etc::sourcelist="$dir/etc/sources.list" -o Dir::Etc::sourceparts="$dir/etc/none.d" -o APT::Sandbox::User=root \
+    -o Acquire::Languages=none "$@"
+}
+
+# fetch_packages ARCH SUITE DIR PACKAGE...: fetches them with all that they need, and writes where they lie into DIR/files.
+fetch_packages() {
+  local arch=$1 suite=$2 dir=$3
+  local install=(install -y --no-install-recommends "${@:4}")
+  mkdir -p "$ARCHIVES"
+  (
+    # One at a time: all share the folder.
+    flock 9
+    foreign_apt "$arch" "$suite" "$dir" update
+    foreign_apt "$arch" "$suite" "$dir" "${install[@]}" --download-only
+  ) 9>"$ARCHIVES/.lock" >"$dir.apt.log" 2>&1 || die "apt failed: see $dir.apt.log"
+  # With an empty folder of archives every one of them is named.
+  foreign_apt "$arch" "$suite" "$dir" -o Dir::Cache::archives="$dir/none" "${install[@]}" --print-uris |
+    sed -n "s|^'[^']*' \([^ ]*\) .*|$ARCHIVES/\1|p" | LC_ALL=C sort >"$dir/files"
+}
+
+# unpack_packages FILES ROOT: what the packages named in FILES hold, without their scripts.
+unpack_packages() {
+  local archive
+  # /lib and /bin are parts of /usr in both releases; some packages still bring the old paths.
+  mkdir -p "$2"/usr/{bin,lib,lib64,sbin}
+  for archive in bin lib lib64 sbin; do ln -s "usr/$archive" "$2/$archive"; done
+  while read -r archive; do
+    dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$2" --keep-directory-symlink
+  done <"$1"
 }
 
 # sysroot ARCH SUITE: makes $CROSS_DIR/ARCH-SUITE/root with headers and libraries, once.
 sysroot() {
   local arch=$1 suite=$2 dir="$CROSS_DIR/$1-$2" key archive
-  key="${SYSROOT_PACKAGES[*]} $(libstdcxx_of "$suite") ${SYSROOT_EXTRA:-}"
+  key="${SYSROOT_PACKAGES[*]} $(libstdcxx_of "$suite")"
   if stamped "$dir/.stamp" "$key"; then
     skip "files of Debian $suite for $arch"
     return
@@ -47,15 +79,8 @@ sysroot() {
   step "Files of Debian $suite for $arch"
   rm -rf "$dir/root"
   mkdir -p "$dir/root"
-  foreign_apt "$arch" "$suite" "$dir" update
-  # shellcheck disable=SC2086 # SYSROOT_EXTRA is a list
-  foreign_apt "$arch" "$suite" "$dir" install -y --download-only --no-install-recommends \
-    "${SYSROOT_PACKAGES[@]}" "$(libstdcxx_of "$suite")" ${SYSROOT_EXTRA:-} >"$dir/apt.log" || die "apt failed: see $dir/apt.log"
-  # /lib and /bin are parts of /usr in both releases; some packages still bring the old paths.
-  mkdir -p "$dir"/root/usr/{bin,lib,lib64,sbin}
-  for archive in bin lib lib64 sbin; do ln -s "usr/$archive" "$dir/root/$archive"; done
-  for archive in "$dir"/cache/archives/*.deb; do dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$dir/root" --keep-directory-symlink; done
-  rm -f "$dir"/cache/archives/*.deb
+  fetch_packages "$arch" "$suite" "$dir/apt" "${SYSROOT_PACKAGES[@]}" "$(libstdcxx_of "$suite")"
+  unpack_packages "$dir/apt/files" "$dir/root"
   echo "$key" >"$dir/.stamp"
 }
 

@@ -26,6 +26,8 @@ MOST_BYTES=$((70 * 1000 * 1000))
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 version=$(node -p 'require("./package.json").version')
+# The public registry, as npm itself has it, whatever this machine is set to: models come from there where no npm is.
+registry=$(cd / && env -i PATH="$PATH" npm config get registry --userconfig=/dev/null --globalconfig=/dev/no-file)
 
 # node_modules_for APP NODE_ARCH: what the bundle leaves outside itself (EXTERNAL in bundle.mjs) and what that needs: no
 # sources, types, maps or pages, and of ONNX Runtime one architecture, without what only its installation needs.
@@ -74,11 +76,15 @@ stage() {
   cp systemd/* "$app/systemd/"
   mkdir -p "$root"/usr/lib/systemd/system/faced.service.d "$root"/usr/lib/{sysusers.d,tmpfiles.d}
   cp systemd/faced.service "$root/usr/lib/systemd/system/"
-  cp systemd/faced-package.conf "$root/usr/lib/systemd/system/faced.service.d/10-package.conf"
+  {
+    cat systemd/faced-package.conf
+    printf '# There is no npm to fetch the models with.\nEnvironment=FACED_NPM_REGISTRY=%s\n' "$registry"
+  } >"$root/usr/lib/systemd/system/faced.service.d/10-package.conf"
   cp systemd/faced.sysusers "$root/usr/lib/sysusers.d/faced.conf"
   cp systemd/faced.tmpfiles "$root/usr/lib/tmpfiles.d/faced.conf"
   cp deploy/debian/faced.yaml "$root/etc/faced/"
-  ln -s /opt/faced/bin/faced "$root/usr/bin/faced"
+  sed "s|@REGISTRY@|$registry|" deploy/debian/faced >"$root/usr/bin/faced"
+  chmod 755 "$root/usr/bin/faced"
   {
     cat LICENSE
     printf '\nNode.js (/opt/faced/runtime/node) has the licence in /opt/faced/runtime/LICENSE; the packages in\n'
@@ -101,6 +107,7 @@ package() {
   mkdir -p "$root/DEBIAN" "$out"
   cp deploy/debian/{postinst,prerm,postrm} "$root/DEBIAN/"
   printf '/etc/faced/faced.yaml\n' >"$root/DEBIAN/conffiles"
+  (cd "$root" && find etc opt usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
   find "$root" -type d -exec chmod 755 {} +
   find "$root" -type f -perm /111 -exec chmod 755 {} +
   find "$root" -type f ! -perm /111 -exec chmod 644 {} +
@@ -124,7 +131,8 @@ CONTROL
   name="faced_${version}+${suite}_${arch}.deb"
   file="$out/$name"
   # Another number of threads would give other bytes.
-  dpkg-deb --root-owner-group -Zxz --threads-max=2 --build "$root" "$file" >/dev/null
+  dpkg-deb --root-owner-group -Zxz --threads-max=2 --build "$root" "$file.part" >/dev/null
+  mv "$file.part" "$file"
   [ "$(stat -c %s "$file")" -le "$MOST_BYTES" ] || die "$name has $(stat -c %s "$file") bytes, at most $MOST_BYTES are meant"
   printf '%s  %s bytes  %s\n' "$(sha256sum "$file" | cut -d' ' -f1)" "$(stat -c %s "$file")" "$file"
 }
