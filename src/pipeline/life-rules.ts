@@ -8,9 +8,10 @@ export interface LifeLimits {
   /** A turn that is enough by itself, and one that is enough with a blink. */
   readonly turn: number;
   readonly turnWithBlink: number;
-  /** Share of the movement that has to be a head's. */
-  readonly explained: number;
-  /** That share times {@link reliefShare}, which counts up to 1: what one of the two lacks the other makes good. */
+  /**
+   * Share of the movement that is a head's, times {@link reliefShare}, which counts up to 1: what one of the two lacks the
+   * other makes good.
+   */
   readonly solid: number;
   /** A turn whose points go to and fro from frame to frame as much as this is the network's, not a head's. */
   readonly tremble: number;
@@ -27,11 +28,10 @@ export interface LifeLimits {
 /** From the bench's clips and from films of three people (docs/liveness.md), well away from where either side lies. */
 export const LIFE_LIMITS: LifeLimits = {
   withinMs: 3000,
-  turn: 0.13,
-  turnWithBlink: 0.11,
-  explained: 0.45,
-  solid: 0.28,
-  tremble: 0.45,
+  turn: 0.15,
+  turnWithBlink: 0.13,
+  solid: 0.44,
+  tremble: 0.5,
   flatShare: 0.28,
   stretch: 1.15,
   wrongWay: 0.1,
@@ -80,8 +80,7 @@ export function judgeLife(evidence: LifeEvidence, limits: LifeLimits = LIFE_LIMI
     return verdict('spoof', blinked ? 'eyes-in-flat-face' : 'flat', 0);
   }
   const solid = signs.explained * Math.min(1, share);
-  const isHead =
-    solid >= limits.solid && signs.explained >= limits.explained && signs.tremble < limits.tremble;
+  const isHead = solid >= limits.solid && signs.tremble < limits.tremble;
   const needed = blinked ? limits.turnWithBlink : limits.turn;
   const score = Math.min(1, (signs.turn / needed) * Math.min(1, solid / limits.solid));
   if (asked !== null) {

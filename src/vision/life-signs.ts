@@ -1,5 +1,5 @@
 import { type EyeSample, findBlinks } from './blink.js';
-import { type LevelShape, SmoothWarp } from './parallax.js';
+import { type LevelShape, RELIEF, RIGID, SmoothWarp } from './parallax.js';
 
 /** One frame of a track, as far as signs of life go. */
 export interface LifeSample extends EyeSample {
@@ -36,17 +36,18 @@ const MIN_FRAMES = 6;
 export function lifeSigns(samples: readonly LifeSample[]): LifeSigns | null {
   if (samples.length < MIN_FRAMES) return null;
   const rest = middleShape(samples);
-  const warp = new SmoothWarp(rest);
-  if (warp.energy < MIN_ENERGY) return null;
+  const [warp, rigid] = [new SmoothWarp(rest, RELIEF), new SmoothWarp(rest, RIGID)];
+  if (rigid.energy < MIN_ENERGY) return null;
   const across: number[] = [];
   const along: number[] = [];
   let [moved, unexplained] = [0, 0];
   for (const { shape } of samples) {
-    const x = warp.shift(offset(shape, rest, 0));
-    across.push(x.shift);
+    const x = offset(shape, rest, 0);
+    across.push(warp.shift(x).shift);
     along.push(warp.shift(offset(shape, rest, 1)).shift);
-    moved += x.shift * x.shift * warp.energy;
-    unexplained += x.unexplained;
+    const whole = rigid.shift(x);
+    moved += whole.shift * whole.shift * rigid.energy;
+    unexplained += whole.unexplained;
   }
   const [xs, ys] = [smoothed(across), smoothed(along)];
   const lengths = smoothed(samples.map(({ shape }) => noseLength(shape)));

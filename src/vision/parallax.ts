@@ -4,8 +4,20 @@ import { HEAD_SHAPE } from './head-shape.js';
 export type LevelShape = Float64Array;
 
 const POINTS = 68;
-/** Lids move when somebody blinks, and lips when they speak: they count for less. */
-const WEIGHTS = Float64Array.from({ length: POINTS }, (_, at) => (at >= 48 ? 0.25 : at >= 36 ? 0.5 : 1));
+/**
+ * What each point counts for. Lips move when somebody speaks, and so count for less. RELIEF leaves the outline out: its
+ * points lie where the face ends as seen, not on fixed places of it, and slide when it turns. RIGID leaves the eyes out:
+ * they close and look about, in a head and behind the holes of a mask.
+ */
+export const RELIEF: Float64Array = weights({ outline: 0, eyes: 0.5 });
+export const RIGID: Float64Array = weights({ outline: 1, eyes: 0 });
+
+function weights({ outline, eyes }: { outline: number; eyes: number }): Float64Array {
+  return Float64Array.from({ length: POINTS }, (_, at) =>
+    at < 17 ? outline : at < 36 ? 1 : at < 48 ? eyes : 0.25,
+  );
+}
+
 const DEPTH = Float64Array.from({ length: POINTS }, (_, at) => HEAD_SHAPE[at * 3 + 2] ?? 0);
 
 /** The points without the face's place, size and roll in the picture. Null when the eyes coincide. */
@@ -34,6 +46,7 @@ export function levelShape(contour: Float32Array): LevelShape | null {
 
 /** What is left of 68 values when a smooth warp of the third degree has been taken out: what no flat or bent sheet can do. */
 export class SmoothWarp {
+  readonly #weights: Float64Array;
   readonly #basis: readonly Float64Array[];
   /** The nose's depth and whatever else of a head is not smooth. */
   readonly #relief: Float64Array;
@@ -45,7 +58,8 @@ export class SmoothWarp {
    * turned or not. The nose of a head, which stands out between eyes, cheeks and mouth, is not. One least-squares fit of
    * that polynomial so explains what a homography explains, and the bent print that a homography does not.
    */
-  constructor(shape: LevelShape) {
+  constructor(shape: LevelShape, weights: Float64Array) {
+    this.#weights = weights;
     const columns = [
       () => 1,
       (x: number) => x,
@@ -60,7 +74,7 @@ export class SmoothWarp {
     ];
     const basis: Float64Array[] = [];
     for (const column of columns) {
-      const vector = WEIGHTS.map((weight, at) => weight * column(shape[at * 2] ?? 0, shape[at * 2 + 1] ?? 0));
+      const vector = weights.map((weight, at) => weight * column(shape[at * 2] ?? 0, shape[at * 2 + 1] ?? 0));
       // Twice, since once leaves rounding behind (Gram and Schmidt, modified).
       removeFrom(vector, basis);
       removeFrom(vector, basis);
@@ -80,7 +94,7 @@ export class SmoothWarp {
   /** Weighted values without their smooth part. */
   rest(values: Float64Array): Float64Array {
     const rest = new Float64Array(POINTS);
-    for (let at = 0; at < POINTS; at++) rest[at] = (values[at] ?? 0) * (WEIGHTS[at] ?? 0);
+    for (let at = 0; at < POINTS; at++) rest[at] = (values[at] ?? 0) * (this.#weights[at] ?? 0);
     removeFrom(rest, this.#basis);
     return rest;
   }

@@ -48,13 +48,13 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'a small turn',
-    signs: { ...TURNED, turn: 0.12, stretch: 1.03 },
+    signs: { ...TURNED, turn: 0.14, stretch: 1.03 },
     elapsedMs: LATE,
     is: ['not-shown', 'no-blink'],
   },
   {
     name: 'a small turn and a blink',
-    signs: { ...TURNED, turn: 0.12, stretch: 1.03, blinks: BLINK },
+    signs: { ...TURNED, turn: 0.14, stretch: 1.03, blinks: BLINK },
     is: ['live', 'solid-and-blinked'],
   },
   {
@@ -102,7 +102,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'little relief for how much the face was foreshortened, but a movement that is clearly a head’s',
-    signs: { ...TURNED, turn: 0.24, stretch: 1.22 },
+    signs: { ...TURNED, turn: 0.34, stretch: 1.22 },
     is: ['live', 'solid'],
   },
   {

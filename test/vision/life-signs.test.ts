@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BLINK_LIMITS, type EyeSample, eyeAspectRatios, findBlinks } from '../../src/vision/blink.js';
 import { HEAD_SHAPE } from '../../src/vision/head-shape.js';
 import { type LifeSample, lifeSigns } from '../../src/vision/life-signs.js';
-import { levelShape, SmoothWarp } from '../../src/vision/parallax.js';
+import { levelShape, RELIEF, SmoothWarp } from '../../src/vision/parallax.js';
 import { contourOf, type PointsMoment } from '../helpers/liveness/points.js';
 import { Random } from '../helpers/liveness/random.js';
 
@@ -44,7 +44,7 @@ test('a level shape forgets place, size and roll', () => {
 test('the shift of the relief is about the sine of the turn', () => {
   const rest = levelShape(contourOf({ surface: 'head' }));
   assert.ok(rest !== null);
-  const warp = new SmoothWarp(rest);
+  const warp = new SmoothWarp(rest, RELIEF);
   for (const yaw of [-20, -10, 5, 15]) {
     const turned = levelShape(contourOf({ surface: 'head', yaw }));
     assert.ok(turned !== null);
