@@ -90,6 +90,7 @@ const PROBLEMS: Readonly<Record<NonNullable<AuditState['problem']>, (state: Audi
     'the chain does not hold the head that was given: it was written anew, cut off at its end, or restored from a backup',
   'head-too-old': ({ cut }) =>
     `the head that was given is older than row ${cut?.seq}, where the retention has cut the chain: give a newer one`,
+  'end-missing': () => 'the end of the chain was taken off: rows that faced wrote last are not there',
   'head-forged': () => 'the head that was given is not signed with the key of this chain',
 };
 

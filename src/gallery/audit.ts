@@ -7,6 +7,7 @@ import type {
   HeadClaim,
   SignedHead,
 } from '../pipeline/ports.js';
+import { AuditEnd, type ChainPlace } from './audit-end.js';
 import { AuditKey, signedBy } from './audit-key.js';
 import type { Db } from './database.js';
 import { bounded, PAGE_LIMIT } from './event-log.js';
@@ -44,22 +45,30 @@ const CUT_ROWS = 2_000;
 export class Audit {
   readonly #db: Db;
   readonly #key: AuditKey;
+  readonly #end: AuditEnd;
   /** The walk or cut that is under way: a chain that is being cut cannot be walked. */
   #busy: Promise<unknown> = Promise.resolve();
 
   constructor(db: Db, sealer: Sealer) {
     this.#db = db;
     this.#key = AuditKey.of(db, sealer);
+    this.#end = new AuditEnd(db, sealer);
+    this.#end.begin(this.#last() ?? { seq: 0, hash: START });
   }
 
   append({ kind, actor, detail }: AuditEntry, now: number): void {
     const last = this.#last();
     const body = { seq: (last?.seq ?? 0) + 1, time: now, kind, actor, detail: JSON.stringify(detail) };
     const previous = last?.hash ?? START;
-    this.#db
-      .prepare(`INSERT INTO audit (seq, time, kind, actor, detail, previous, hash)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`)
-      .run(body.seq, body.time, kind, actor, body.detail, previous, hashOf(body, previous));
+    const hash = hashOf(body, previous);
+    this.#db.transaction(() => {
+      this.#db
+        .prepare(`INSERT INTO audit (seq, time, kind, actor, detail, previous, hash)
+           VALUES (?, ?, ?, ?, ?, ?, ?)`)
+        .run(body.seq, body.time, kind, actor, body.detail, previous, hash);
+      // An end that the chain does not hold any more stays where it is: a new row must not hide that others are gone.
+      if (this.#holds(this.#end.read())) this.#end.move({ seq: body.seq, hash });
+    })();
   }
 
   rows({ after, limit, about, kind }: AuditFilter): AuditRow[] {
@@ -111,8 +120,10 @@ export class Audit {
       cut: cut === undefined ? null : { seq: cut.seq, at: cut.cut_at },
       key: this.#key.public.toString('base64url'),
     };
+    const end = this.#end.read();
     let { previous, seq } = start;
     let rows = 0;
+    let ended = end !== null && end.seq <= start.seq;
     let claimed = claim !== undefined && fits(claim, start.seq, start.previous);
     const answer = (problem: Problem | null, brokenAt: number | null): AuditState => ({
       ok: problem === null,
@@ -133,11 +144,13 @@ export class Audit {
         seq = row.seq;
         rows += 1;
         if (claim !== undefined && fits(claim, seq, previous)) claimed = true;
+        if (end?.seq === seq && end.hash.equals(previous)) ended = true;
       }
       if (page.length === 0) break;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    return answer(claim === undefined ? null : this.#headProblem(claim, claimed, start.seq), null);
+    const problem = claim === undefined ? null : this.#headProblem(claim, claimed, start.seq);
+    return answer(problem ?? (ended ? null : 'end-missing'), null);
   }
 
   async #cutOff(keepDays: number, now: number): Promise<number> {
@@ -195,6 +208,13 @@ export class Audit {
     }
     if (found) return null;
     return claim.seq !== undefined && claim.seq < cutSeq ? 'head-too-old' : 'head-missing';
+  }
+
+  /** Whether the chain goes on from there. A version before this one moves no end: what it wrote may be beyond it. */
+  #holds(end: ChainPlace | null): boolean {
+    if (end === null) return false;
+    if (end.seq <= (this.#cut()?.seq ?? 0)) return true;
+    return this.#page(end.seq - 1, 1).some(({ seq, hash }) => seq === end.seq && hash.equals(end.hash));
   }
 
   #mine(cut: Cut): boolean {

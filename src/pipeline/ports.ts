@@ -432,9 +432,17 @@ export interface AuditState {
   /**
    * Why `ok` is false. `row-changed`: a row was changed, or one before it removed. `cut-forged`: the beginning was cut
    * off by somebody else. `head-missing`: the chain does not hold the head that was given: it was written anew, or cut
-   * off at its end. `head-too-old`: its row is older than what is kept. `head-forged`: its signature is not ours.
+   * off at its end. `head-too-old`: its row is older than what is kept. `head-forged`: its signature is not ours. `end-missing`: the
+   * newest rows were taken off.
    */
-  readonly problem: 'row-changed' | 'cut-forged' | 'head-missing' | 'head-too-old' | 'head-forged' | null;
+  readonly problem:
+    | 'row-changed'
+    | 'cut-forged'
+    | 'head-missing'
+    | 'head-too-old'
+    | 'head-forged'
+    | 'end-missing'
+    | null;
   /** Where the retention has cut the chain: the last row that is gone. Null when none is. */
   readonly cut: { readonly seq: number; readonly at: number } | null;
   /** The public half of the key that signs heads and cuts: Ed25519, base64url. */

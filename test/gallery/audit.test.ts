@@ -29,6 +29,16 @@ function tamper(directory: string, sql: string): void {
   }
 }
 
+/** What is kept of the chain's end, hexadecimal. */
+function sealedEnd(directory: string): string {
+  const db = new Database(join(directory, 'gallery.db'), { readonly: true });
+  try {
+    return (db.prepare('SELECT sealed FROM audit_end').pluck().get() as Buffer).toString('hex');
+  } finally {
+    db.close();
+  }
+}
+
 /** A store whose audit has rows of so many days ago. */
 async function aged(t: TestContext, days: readonly number[]): Promise<{ store: Store; directory: string }> {
   const { store, directory } = await openStore(t);
@@ -108,8 +118,12 @@ test('rows cannot be changed, removed or replaced, and a forged one is found', a
   tamper(directory, 'DELETE FROM audit WHERE seq >= 3');
   const cut = (await openStore(t, { directory })).store;
   const shorter = await cut.verifyAudit();
-  assert.equal(shorter.ok, true, 'a chain that was cut off at its end fits');
-  assert.notEqual(shorter.head, head, 'and is told by its head');
+  assert.deepEqual(
+    [shorter.ok, shorter.problem],
+    [false, 'end-missing'],
+    'what is left fits, but it is not all',
+  );
+  assert.notEqual(shorter.head, head);
   const told = await cut.verifyAudit({ hash: head ?? '' });
   assert.deepEqual([told.ok, told.problem], [false, 'head-missing']);
 });
@@ -152,12 +166,60 @@ test('a chain that somebody wrote anew is found by a head that was kept', async 
   const { store: again } = await openStore(t, { directory });
   await unlocks(again, 4);
   await again.audit({ kind: 'unlock', actor: 'mqtt', detail: { n: 'another story' } });
-  assert.equal((await again.verifyAudit()).ok, true, 'the new chain fits in itself');
+  assert.equal((await again.verifyAudit()).problem, 'end-missing', 'new rows do not hide what is gone');
+  await again.stop();
+  // Whoever knows how the end is kept can have it begun anew.
+  tamper(directory, "UPDATE audit_end SET sealed = x''");
+  const { store: fooled } = await openStore(t, { directory });
+  assert.equal((await fooled.verifyAudit()).ok, true, 'the new chain fits in itself');
   const claim = { hash: head?.hash ?? '', seq: head?.seq ?? 0 };
-  assert.deepEqual(found(await again.verifyAudit(claim)), {
+  assert.deepEqual(found(await fooled.verifyAudit(claim)), {
     ...{ ok: false, rows: 5, brokenAt: null },
     problem: 'head-missing',
   });
+});
+
+test('the newest row taken off is found, and so is an end that was changed, moved back or forged', async (t) => {
+  const changes: Readonly<Record<string, string>> = {
+    'the newest row': 'DELETE FROM audit WHERE seq = 3',
+    'all rows': 'DELETE FROM audit',
+    'the newest row and the end': 'DELETE FROM audit WHERE seq = 3; DELETE FROM audit_end',
+    'a forged end': 'DELETE FROM audit WHERE seq = 3; UPDATE audit_end SET sealed = zeroblob(68)',
+    'the end alone': 'DELETE FROM audit_end',
+  };
+  for (const [what, sql] of Object.entries(changes)) {
+    const { store, directory } = await openStore(t);
+    await unlocks(store, 3);
+    assert.equal((await store.verifyAudit()).ok, true);
+    await store.stop();
+    tamper(directory, `DROP TRIGGER audit_no_delete; ${sql}`);
+    const { store: again } = await openStore(t, { directory });
+    assert.equal((await again.verifyAudit()).problem, 'end-missing', what);
+    await unlocks(again, 2);
+    assert.equal((await again.verifyAudit()).problem, 'end-missing', `${what}, and new rows since`);
+    await again.stop();
+  }
+});
+
+test('a database of a version that keeps no end of the chain, and rows that such a version adds', async (t) => {
+  const { store, directory } = await openStore(t);
+  await unlocks(store, 3);
+  await store.stop();
+  tamper(directory, 'DROP TABLE audit_end; DELETE FROM additions WHERE id = 303');
+  const { store: newer } = await openStore(t, { directory });
+  assert.equal((await newer.verifyAudit()).ok, true);
+  await unlocks(newer, 1);
+  await newer.stop();
+  const kept = sealedEnd(directory);
+  const { store: more } = await openStore(t, { directory });
+  await unlocks(more, 2);
+  await more.stop();
+  // As if the version before had written the last two.
+  tamper(directory, `UPDATE audit_end SET sealed = x'${kept}'`);
+  const { store: again } = await openStore(t, { directory });
+  assert.equal((await again.verifyAudit()).ok, true);
+  await unlocks(again, 1);
+  assert.deepEqual(found(await again.verifyAudit()), { ok: true, rows: 7, brokenAt: null, problem: null });
 });
 
 test('retention cuts old rows off with a signed marker, and the chain still verifies', async (t) => {

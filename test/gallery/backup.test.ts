@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import Database from 'better-sqlite3';
 import { inspectBackup, restoreBackup } from '../../src/gallery/backup-file.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { event, openStore, randomNumbers, sample, unknownFace } from './support.js';
@@ -94,6 +95,22 @@ test('a restored gallery is the backup without those who were deleted since, and
   const last = rows.at(-1);
   assert.equal(last?.kind, 'restore');
   assert.equal(last?.detail.before, head);
+  assert.equal((await again.verifyAudit()).ok, true);
+});
+
+test('a backup of a version that keeps no end of the audit is restored, and from then on it is kept', async (t) => {
+  const { store, directory } = await openStore(t);
+  await store.audit({ kind: 'a', actor: 'cli', detail: {} });
+  const path = join(await temporaryDir(t), 'old.db');
+  await store.backup(path);
+  await store.stop();
+  const copy = new Database(path);
+  copy.exec('DROP TABLE audit_end; DELETE FROM additions WHERE id = 303');
+  copy.close();
+  await restoreBackup(path, { directory, replace: true, actor: 'cli' });
+  const { store: again } = await openStore(t, { directory });
+  assert.equal((await again.verifyAudit()).ok, true);
+  await again.audit({ kind: 'b', actor: 'cli', detail: {} });
   assert.equal((await again.verifyAudit()).ok, true);
 });
 

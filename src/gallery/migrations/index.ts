@@ -7,6 +7,7 @@ import { commands } from './202-commands.js';
 import { redactions } from './203-redactions.js';
 import { audit } from './301-audit.js';
 import { auditCut } from './302-audit-cut.js';
+import { auditEnd } from './303-audit-end.js';
 import { access } from './501-access.js';
 
 /**
@@ -34,5 +35,6 @@ export const MIGRATIONS: readonly Migration[] = [
   redactions,
   audit,
   auditCut,
+  auditEnd,
   access,
 ];
