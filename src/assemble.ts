@@ -41,7 +41,7 @@ export function controlSocketPath(stateDir: string): string {
 export function openStore(
   { config, stateDir }: Place,
   log: Logger,
-  onFailed?: (error: FacedError) => void,
+  { onFailed, onProgress }: { onFailed?: (error: FacedError) => void; onProgress?: () => void } = {},
 ): Store {
   const { keyFile, outboxLimit, keepEventsDays } = config.gallery;
   return createStore({
@@ -51,6 +51,7 @@ export function openStore(
     logger: log,
     ...(keyFile === null ? {} : { keyFile }),
     ...(onFailed === undefined ? {} : { onFailed }),
+    ...(onProgress === undefined ? {} : { onProgress }),
   });
 }
 

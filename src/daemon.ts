@@ -115,7 +115,10 @@ async function build(
   const card = await openCard(options);
   const encoder = await createEventEncoder(config.mqtt.signKeyFile ?? undefined);
 
-  const store = openStore(options, log, options.onFatal);
+  const store = openStore(options, log, {
+    onFailed: options.onFatal,
+    onProgress: () => notifier.progress(),
+  });
   const vision = openVision(options, {
     isolation,
     cameras,

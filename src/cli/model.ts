@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fetchDemoPhotos, fetchModels, ModelStore } from '../inference/index.js';
 import { targetOf } from '../inference/variants.js';
 import { makeVariant } from '../model-tools/variant.js';
+import { Notifier } from '../system/notify.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
 import { COMMON_OPTIONS, settings } from './settings.js';
 
@@ -68,9 +69,13 @@ const fetch: Run = async (argv, io) => {
     demo: { type: 'boolean' },
   });
   const { modelsDir } = settings(io, values);
+  // As the service's ExecStartPre it may take as long as it comes forward.
+  const notifier = new Notifier({ env: io.env });
+  const onProgress = () => notifier.progress();
   const fetched = await fetchModels({
     dir: modelsDir,
     signal: io.signal,
+    onProgress,
     ...(positionals.length === 0 ? {} : { ids: positionals }),
     ...(values.from === undefined ? {} : { from: values.from }),
   });
@@ -85,8 +90,9 @@ const fetch: Run = async (argv, io) => {
         );
   for (const { card, path } of missing) {
     if (target !== undefined) await makeVariant({ id: card.id, stockFile: path, dir: modelsDir, target });
+    onProgress();
   }
-  if (values.demo === true) await fetchDemoPhotos(join(modelsDir, 'demo'), { signal: io.signal });
+  if (values.demo === true) await fetchDemoPhotos(join(modelsDir, 'demo'), { signal: io.signal, onProgress });
   const optimized = missing.map(({ card }) => card.id);
   const text = fetched.map(
     ({ id, written }) =>

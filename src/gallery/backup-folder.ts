@@ -31,10 +31,11 @@ export async function rotate(
 export async function copyBeforeMigration(
   db: Db,
   stateDir: string,
+  onProgress?: () => void,
 ): Promise<BackupInfo & { readonly path: string }> {
   const directory = join(stateDir, BEFORE_MIGRATION);
   try {
-    return await backupInto(db, directory);
+    return await backupInto(db, directory, onProgress);
   } catch (thrown) {
     const error = galleryError(thrown, stateDir);
     if (error.code !== 'gallery.disk-full') throw error;
@@ -71,10 +72,14 @@ export async function forgetBeforeMigration(stateDir: string, madeBefore: number
     if (path < join(stateDir, BEFORE_MIGRATION, nameAt(madeBefore))) await rm(path, { force: true });
 }
 
-async function backupInto(db: Db, directory: string): Promise<BackupInfo & { readonly path: string }> {
+async function backupInto(
+  db: Db,
+  directory: string,
+  onProgress?: () => void,
+): Promise<BackupInfo & { readonly path: string }> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, nameAt(Date.now()));
-  return { ...(await backupTo(db, path)), path };
+  return { ...(await backupTo(db, path, onProgress)), path };
 }
 
 function nameAt(ms: number): string {

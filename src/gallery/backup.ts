@@ -13,9 +13,13 @@ import type { Sealer } from './seal.js';
 const STEP_PAGES = 256;
 
 /** SQLite's online backup. Strangers' faces, which are kept for a while only, are not in it. */
-export function backupTo(db: Db, path: string): Promise<BackupInfo> {
+export function backupTo(db: Db, path: string, onProgress?: () => void): Promise<BackupInfo> {
   return writeCopy(path, async (temporary) => {
-    await db.backup(temporary, { progress: () => STEP_PAGES });
+    const progress = () => {
+      onProgress?.();
+      return STEP_PAGES;
+    };
+    await db.backup(temporary, { progress });
     return (copy) => {
       // A database from before a migration may have no such table yet.
       const keeps = copy.prepare("SELECT 1 FROM sqlite_master WHERE name = 'unknown_faces'").get();

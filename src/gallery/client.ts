@@ -54,6 +54,8 @@ export interface StoreOptions {
   readonly logger?: Logger;
   /** The store has ended unexpectedly for the second time and every call rejects from now on: the daemon should end. */
   readonly onFailed?: (error: FacedError) => void;
+  /** Opening goes on: it takes long only when a large database is copied and changed for a newer version. */
+  readonly onProgress?: () => void;
   /** Pages of 4 KiB that the database may have; for tests of a full disk. */
   readonly maxPages?: number;
   /** Makes the store's thread; for tests of its sudden end. */
@@ -363,7 +365,8 @@ class StoreClient implements Store {
       caller.fail(crashed(reason));
       if (opened && this.#state === 'running') this.#restart(reason);
     });
-    this.#ready = caller.call<Opening>('open').then((opening) => {
+    const onProgress = () => this.#options.onProgress?.();
+    this.#ready = caller.call<Opening>('open', undefined, { onProgress }).then((opening) => {
       this.#say(opening);
       return caller;
     });

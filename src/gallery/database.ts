@@ -28,6 +28,8 @@ export interface OpenOptions extends KeyOptions {
   /** Pages that the file may have; for tests of a full disk. */
   readonly maxPages?: number | undefined;
   readonly migrations?: readonly Migration[] | undefined;
+  /** A piece of the copy before a migration is written, or a migration is done. */
+  readonly onProgress?: (() => void) | undefined;
 }
 
 /** An open gallery: the database, the lock on its directory, and the key. */
@@ -63,7 +65,10 @@ export async function openGallery(options: OpenOptions): Promise<OpenGallery> {
     closeSync(openSync(path, 'a', 0o600));
     db = new Database(path, { timeout: LOCK_WAIT_MS });
     configure(db, options);
-    const migrated = await migrate(db, migrations, found.keyCheck === undefined ? null : options.directory);
+    const migrated = await migrate(db, migrations, {
+      stateDir: found.keyCheck === undefined ? null : options.directory,
+      onProgress: options.onProgress,
+    });
     if (found.keyCheck === undefined)
       db.prepare("INSERT INTO meta (key, value) VALUES ('key-check', ?)").run(sealer.check);
     const opened = db;

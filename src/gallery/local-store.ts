@@ -2,7 +2,7 @@ import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { PersonRef } from '../domain/person.js';
-import type { Methods } from '../lib/rpc.js';
+import type { CallContext, Methods } from '../lib/rpc.js';
 import type {
   AccessRecord,
   AuditEntry,
@@ -65,7 +65,7 @@ export class LocalStore {
 
   methods(): Methods {
     return {
-      open: () => this.#open(),
+      open: (_: undefined, { progress }: CallContext) => this.#open(() => progress(null)),
       close: () => this.#close(),
       people: () => this.#now.people.list(),
       ensurePerson: (name: string) => this.#now.people.ensure(name),
@@ -138,8 +138,8 @@ export class LocalStore {
     return this.#opened;
   }
 
-  async #open(): Promise<Opening> {
-    const gallery = await openGallery(this.#options);
+  async #open(onProgress: () => void): Promise<Opening> {
+    const gallery = await openGallery({ ...this.#options, onProgress });
     try {
       const { db, sealer } = gallery;
       const people = new People(db, sealer, new SampleSearch(this.#options.scoring));

@@ -43,16 +43,19 @@ export function unknownTo(migrations: readonly Migration[], form: Form): Form {
 export async function migrate(
   db: Db,
   migrations: readonly Migration[],
-  stateDir: string | null,
+  { stateDir, onProgress }: { stateDir: string | null; onProgress?: (() => void) | undefined },
 ): Promise<Migrated | null> {
   const { breaking, additive } = formOf(db);
   const applied = new Set([...breaking, ...additive]);
   const missing = migrations.filter(({ id }) => !applied.has(id)).sort((a, b) => a.id - b.id);
   if (missing.length === 0) return null;
-  const copy = stateDir === null ? null : await copyBeforeMigration(db, stateDir);
+  const copy = stateDir === null ? null : await copyBeforeMigration(db, stateDir, onProgress);
   try {
     db.transaction(() => {
-      for (const migration of missing) apply(db, migration);
+      for (const migration of missing) {
+        apply(db, migration);
+        onProgress?.();
+      }
     })();
   } catch (error) {
     // Nothing was changed, and a start that is tried again and again must not push out copies of before.

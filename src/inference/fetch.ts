@@ -13,6 +13,8 @@ export interface FetchOptions {
   readonly from?: string;
   readonly signal?: AbortSignal;
   readonly shippedCards?: string;
+  /** Bytes have come, or a file is done. */
+  readonly onProgress?: () => void;
 }
 
 export interface Fetched {
@@ -42,6 +44,7 @@ export async function fetchModels(options: FetchOptions): Promise<Fetched[]> {
       })),
       ...(options.from === undefined ? {} : { tarball: options.from }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     });
     done.push(...cards.map(({ card, path }) => ({ id: card.id, path, written: written.includes(path) })));
   }
@@ -126,7 +129,7 @@ export const DEMO_PHOTOS = {
 /** Paths of the demonstration's photographs in `dir`, fetched when they are not there. */
 export async function fetchDemoPhotos(
   dir: string,
-  options: { tarball?: string; signal?: AbortSignal } = {},
+  options: { tarball?: string; signal?: AbortSignal; onProgress?: () => void } = {},
 ): Promise<string[]> {
   const files = Object.entries(DEMO_PHOTOS.files).map(([name, sha256]) => ({
     path: `demo/${name}`,

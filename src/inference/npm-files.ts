@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,8 +28,15 @@ export interface NpmFetch {
   /** A tarball that is here already: nothing is downloaded. */
   readonly tarball?: string;
   readonly signal?: AbortSignal;
+  /** Bytes have come, or a file is done. */
+  readonly onProgress?: () => void;
 }
 
+/** npm has limits of its own for a silent registry. */
+const NPM_LIMIT_MS = 60 * 60_000;
+const READING_EVERY_MS = 2000;
+/** A line of 8 kbit/s; less is no progress. */
+const READING_BYTES = 2000;
 const LIMITS = { maxFileBytes: 512 << 20, maxTotalBytes: 1 << 30 };
 
 /**
@@ -78,29 +85,51 @@ async function takeOut(fetch: NpmFetch, tarball: string, files: readonly NpmFile
     }
     await mkdir(dirname(file.to), { recursive: true });
     await writeFileAtomic(file.to, data);
+    fetch.onProgress?.();
   }
   return files.map(({ to }) => to);
 }
 
 async function npmPack(fetch: NpmFetch, folder: string): Promise<string> {
-  const options = fetch.signal === undefined ? {} : { signal: fetch.signal };
+  const { signal, onProgress } = fetch;
+  const options = signal === undefined ? {} : { signal };
+  let stopWatching: (() => void) | undefined;
   try {
-    await promisify(execFile)(
+    const packing = promisify(execFile)(
       'npm',
       ['pack', fetch.package, '--json', '--ignore-scripts', '--pack-destination', folder],
-      { cwd: folder, maxBuffer: 16 << 20, timeout: 10 * 60_000, ...options },
+      { cwd: folder, maxBuffer: 16 << 20, timeout: NPM_LIMIT_MS, ...options },
     );
+    if (onProgress !== undefined) stopWatching = watchReading(packing.child.pid, onProgress);
+    await packing;
   } catch (cause) {
     if (!isMissing(cause)) throw failed(fetch, lastLine(cause), cause);
-    return downloadTarball({ package: fetch.package, folder, env: process.env, ...options }).catch(
-      (problem: unknown) => {
-        throw failed(fetch, `${messageOf(problem)}${reasonOf(problem)}`, problem);
-      },
-    );
+    return await downloadTarball({
+      ...{ package: fetch.package, folder, env: process.env },
+      ...options,
+      ...(onProgress === undefined ? {} : { onProgress }),
+    }).catch((problem: unknown) => {
+      throw failed(fetch, `${messageOf(problem)}${reasonOf(problem)}`, problem);
+    });
+  } finally {
+    stopWatching?.();
   }
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
   if (tarball === undefined) throw failed(fetch, 'npm wrote no tarball');
   return join(folder, tarball);
+}
+
+/** npm says nothing while it downloads; that it reads more and more does (proc(5), /proc/PID/io). */
+function watchReading(pid: number | undefined, onProgress: () => void): () => void {
+  let last = 0;
+  const timer = setInterval(async () => {
+    const io = await readFile(`/proc/${pid}/io`, 'utf8').catch(() => '');
+    const read = Number(/^rchar: (\d+)$/m.exec(io)?.[1] ?? 0);
+    if (read - last >= READING_BYTES) onProgress();
+    last = read;
+  }, READING_EVERY_MS);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 async function isThere({ to, sha256 }: NpmFile): Promise<boolean> {

@@ -15,6 +15,11 @@ export interface NotifierOptions {
 
 const run = promisify(execFile);
 
+/** systemd's patience with a start begins anew with each sign of progress, and lasts so long. */
+const START_PATIENCE_MS = 90_000;
+/** Each sign starts a program; this many milliseconds hold no second one. */
+const PROGRESS_EVERY_MS = 10_000;
+
 /** sd_notify(3) over the `systemd-notify` program: an unconnected datagram socket is beyond Node, and this needs no native code. */
 export function systemdNotify(env: Env): SendNotification {
   return async (assignments) => {
@@ -35,6 +40,7 @@ export class Notifier {
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<void> = Promise.resolve();
   #told = false;
+  #progressAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: NotifierOptions) {
     this.#options = options;
@@ -58,6 +64,18 @@ export class Notifier {
   stopping(): Promise<void> {
     this.stopWatchdog();
     return this.#notify('STOPPING=1');
+  }
+
+  /**
+   * The start, which may take long, has come a step further: bytes of a model have come, a part of a database is changed.
+   * systemd's TimeoutStartSec counts from the last of them then (EXTEND_TIMEOUT_USEC, systemd 236 or later). To be called
+   * for real progress only, and then as often as there is any: few calls become a message.
+   */
+  progress(): void {
+    const now = performance.now();
+    if (now - this.#progressAt < PROGRESS_EVERY_MS) return;
+    this.#progressAt = now;
+    void this.#notify(`EXTEND_TIMEOUT_USEC=${START_PATIENCE_MS * 1000}`);
   }
 
   /** One line, as `systemctl status` shows it. No name of a person belongs here: the journal keeps it. */

@@ -240,3 +240,18 @@ function contentsOf(db: Db): Contents {
     owners: new Map(others.map(({ name, tbl_name }) => [name, tbl_name])),
   };
 }
+
+test('opening says that it comes forward while it copies and changes a database, and only then', async (t) => {
+  const directory = await temporaryDir(t);
+  await oldGallery(directory, ['Anna', 'Ben']);
+  let told = 0;
+  const onProgress = () => {
+    told++;
+  };
+  const { store } = await openStore(t, { directory, onProgress });
+  assert.ok(told > MIGRATIONS.length - FIRST.length, `told ${told} times`);
+  await store.stop();
+  told = 0;
+  await openStore(t, { directory, onProgress });
+  assert.equal(told, 0);
+});

@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { fetchModels } from '../../src/inference/fetch.js';
 import { fetchNpmFiles } from '../../src/inference/npm-files.js';
+import { downloadTarball } from '../../src/inference/registry-tarball.js';
 import { readTarball } from '../../src/inference/tarball.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { testModels } from '../helpers/models.js';
@@ -169,4 +170,66 @@ test('without npm the tarball comes over HTTP from the registry, and is checked 
     /could not be fetched.*ECONNREFUSED/,
   );
   assert.equal(existsSync(to), false);
+});
+
+test('a slow line is waited for as long as something comes, a silent one is not', async (t) => {
+  const pieces = 5;
+  let progress = 0;
+  const answers: ServerResponse[] = [];
+  const server = createServer((_request, response) => {
+    answers.push(response);
+    response.flushHeaders();
+    // Each piece goes out when the one before has arrived.
+    response.write(archive.subarray(0, 10));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const env = { FACED_NPM_REGISTRY: `http://127.0.0.1:${address.port}` };
+  const wanted = { package: 'name@1.2.3', folder: await temporaryDir(t), env };
+  const path = await downloadTarball({
+    ...wanted,
+    onProgress: () => {
+      const at = 10 * ++progress;
+      if (progress < pieces) answers[0]?.write(archive.subarray(at, at + 10));
+      else if (progress === pieces) answers[0]?.end(archive.subarray(at));
+    },
+  });
+  assert.ok(progress >= pieces);
+  assert.deepEqual(await readFile(path), archive);
+  await assert.rejects(downloadTarball({ ...wanted, silenceMs: 50 }), (error: Error) =>
+    /sent nothing for 0.05 s/.test(`${error.message} ${String(error.cause)}`),
+  );
+});
+
+test('npm that reads is a fetch that comes forward', async (t) => {
+  const bin = await temporaryDir(t);
+  const go = join(bin, 'go');
+  // Reads until it is told to end, as one does that downloads.
+  const npm = `#!/bin/sh\nwhile [ ! -e ${go} ]; do read -r line </proc/self/status; done\nexit 1\n`;
+  await writeFile(join(bin, 'npm'), npm, { mode: 0o755 });
+  const PATH = process.env.PATH;
+  process.env.PATH = `${bin}:${PATH}`;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  const files = [{ path: 'model/a.onnx', sha256: sha256(weights), to: join(bin, 'a.onnx') }];
+  let told = 0;
+  const onProgress = () => {
+    // Twice: what was read before the first look says nothing yet.
+    if (++told === 2) void writeFile(go, '');
+  };
+  const fetching = fetchNpmFiles({
+    package: 'name@1.2.3',
+    integrity: integrityOf(archive),
+    files,
+    onProgress,
+  });
+  await assert.rejects(fetching, /could not be fetched/);
+  assert.ok(told >= 2);
 });

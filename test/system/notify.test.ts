@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Notifier, systemdNotify, watchdogPeriod } from '../../src/system/notify.js';
+import { ROOT } from '../helpers/data.js';
 import { found, notifySocket } from '../helpers/notify-socket.js';
 
 const skip =
@@ -89,6 +92,29 @@ test('signs of life do not pile up when they cannot be sent in time', async () =
   assert.equal(sends, 1);
 });
 
+test('a start that comes forward has more time, and few words are made of it', { skip }, async (t) => {
+  const { socket, next } = await notifySocket(t);
+  let now = 1000;
+  t.mock.method(performance, 'now', () => now);
+  const notifier = new Notifier({
+    env: { ...process.env, NOTIFY_SOCKET: socket },
+    onProblem: (reason) => assert.fail(reason),
+  });
+  const unit = readFileSync(join(ROOT, 'systemd', 'faced.service'), 'utf8');
+  const patience = `EXTEND_TIMEOUT_USEC=${Number(/^TimeoutStartSec=(\d+)$/m.exec(unit)?.[1]) * 1_000_000}`;
+  for (let i = 0; i < 1000; i++) notifier.progress();
+  now += 9999;
+  notifier.progress();
+  await notifier.status('a mark');
+  now += 1;
+  notifier.progress();
+  await notifier.ready();
+  assert.equal(await next(), patience);
+  assert.equal(await next(), 'STATUS=a mark');
+  assert.equal(await next(), patience);
+  assert.match(await next(), /^READY=1/);
+});
+
 test('without systemd nothing is said and nothing is run', async () => {
   const sent: string[] = [];
   const notifier = new Notifier({
@@ -96,6 +122,7 @@ test('without systemd nothing is said and nothing is run', async () => {
     send: async (assignments) => void sent.push(...assignments),
   });
   await notifier.ready();
+  notifier.progress();
   await notifier.stopping();
   assert.equal(
     notifier.watchdog(() => true),
