@@ -9,6 +9,7 @@ import type { ModelCard } from './inference/card.js';
 import { createVision } from './inference/client.js';
 import { loadHeads } from './inference/heads.js';
 import { ModelStore } from './inference/store.js';
+import type { Clock } from './lib/clock.js';
 import type { Logger } from './lib/log.js';
 import { entry } from './lib/program.js';
 import { createBroker } from './mqtt/broker.js';
@@ -188,6 +189,7 @@ export async function openMqtt(
     store: Store;
     handler: CommandHandler;
     log: Logger;
+    clock: Clock;
     about: { version: string; cameras: readonly string[] };
     doors: { readonly port: DoorPort; readonly discovery: readonly DiscoveryDoor[] } | null;
   },
@@ -237,6 +239,7 @@ export async function openMqtt(
       memory: deps.store,
       handler: deps.handler,
       log: deps.log,
+      clock: deps.clock,
       ...(deps.doors === null ? {} : { door: deps.doors.port }),
     },
   );

@@ -17,6 +17,7 @@ import { checkup } from './checkup.js';
 import { type Config, changes, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
+import type { Instant } from './domain/frame.js';
 import { forgetKeysOfOthers } from './door/index.js';
 import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
 import type { EventFeed } from './http/parts.js';
@@ -40,6 +41,7 @@ import { Presence } from './pipeline/presence.js';
 import { Recognition } from './pipeline/recognition.js';
 import { sameFaceLimits } from './pipeline/same-face.js';
 import { FacedService } from './pipeline/service.js';
+import { SteadyClock } from './pipeline/steady-clock.js';
 import { Strangers } from './pipeline/strangers.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
@@ -119,6 +121,12 @@ async function build(
     onFailed: options.onFatal,
     onProgress: () => notifier.progress(),
   });
+  const kept = await readKept(options.stateDir);
+  const clock = clockWatch(options, kept, signal);
+  const steady = new SteadyClock({
+    check: () => clock.check(),
+    onLooked: (state) => store.clockLooked(state),
+  });
   const vision = openVision(options, {
     isolation,
     cameras,
@@ -162,12 +170,17 @@ async function build(
       store,
       handler,
       log,
+      clock: steady,
       about: { version: MANIFEST.version, cameras: cameras.map(({ name }) => name) },
       doors: await doorsOnMqtt(config, (refusal) => doors?.commandRefused(refusal)),
     },
     signal,
   );
-  stops.push(() => store.stop(), mqtt.stop);
+  stops.push(
+    () => store.stop(),
+    () => steady.stop(),
+    mqtt.stop,
+  );
   const { link } = mqtt;
   const doors =
     Object.keys(config.doors).length === 0
@@ -185,6 +198,7 @@ async function build(
 
   // The models take longest to load, so the vision worker starts beside the gallery; what it sees meanwhile waits.
   const ready = store.start(signal).then(async () => {
+    await steady.start(latest(kept.seenAt, await store.latestTime()));
     await keeper.refresh();
     // Whoever cannot keep the promise does not begin to decide.
     keeper.policy();
@@ -199,20 +213,23 @@ async function build(
           keepMs: keepUnknownHours * 3_600_000,
           limit: unknownLimit,
           threshold: () => keeper.policy().threshold,
-          now: () => Date.now(),
+          now: () => steady.wall(),
           onError: (error) => log.warn({ error: String(error) }, 'a stranger could not be kept'),
         });
-  const kept = await readKept(options.stateDir);
-  const clock = clockWatch(options, kept, signal);
   const upkeep = new Upkeep({
     store,
     log,
-    believedClock: () => clock.check(),
+    believedClock: () => steady.look(),
     auditKeepDays: () => config.audit.keepDays,
     keepsStrangers: strangers !== null,
     onHead: (head) => link.auditHead(head),
   });
-  const context = { device: config.device, model: card.id, heads };
+  const context = {
+    ...{ device: config.device, model: card.id, heads },
+    clock: steady,
+    newId: () => steady.newId(),
+    timeOf: (captured: Instant) => steady.at(captured),
+  };
   const feed = new TypedEvents<{ decided: RecognitionEvent; looked: Looked }>((error) =>
     log.error({ error: String(error) }, 'a listener to events failed'),
   );
@@ -329,7 +346,7 @@ async function build(
   sayGallery();
   sayControls();
 
-  const access = new Access(store);
+  const access = new Access(store, steady);
   const control = await serveOnSocket(controlSocketPath(options.stateDir), {
     ...houseMethods({ service, access }),
     figures: async () => ({ health: await health.report(), stages: totals.figures() }),
@@ -442,4 +459,9 @@ async function build(
     },
     reload,
   };
+}
+
+function latest(...times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : Math.max(...known);
 }

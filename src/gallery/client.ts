@@ -13,6 +13,7 @@ import type {
   AuditRow,
   AuditState,
   BackupTurn,
+  ClockState,
   CommandClaim,
   CommandVerdict,
   Consent,
@@ -242,6 +243,14 @@ class StoreClient implements Store {
 
   events(filter: { limit: number; before?: string; person?: string }): Promise<RecognitionEvent[]> {
     return this.#call('events', filter);
+  }
+
+  clockLooked(state: ClockState): Promise<void> {
+    return this.#call('clockLooked', state);
+  }
+
+  latestTime(): Promise<number | null> {
+    return this.#call('latestTime');
   }
 
   pruneEvents(): Promise<number> {

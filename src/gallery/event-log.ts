@@ -1,6 +1,7 @@
-import { encodeTime } from 'ulid';
+import { decodeTime, encodeTime } from 'ulid';
 import type { RecognitionEvent } from '../domain/event.js';
-import type { OutboxMessage, OutboxStats } from '../pipeline/ports.js';
+import type { ClockState, OutboxMessage, OutboxStats } from '../pipeline/ports.js';
+import { ClockRun, type Correction } from './clock-run.js';
 import type { Db } from './database.js';
 import { forGood } from './for-good.js';
 import type { Sealer } from './seal.js';
@@ -15,6 +16,8 @@ export interface EventLogOptions {
 /** Rows in one answer. */
 export const PAGE_LIMIT = 1_000;
 const DAY_MS = 86_400_000;
+/** An id that is further ahead of its event's time than this was given while the clock had been set back. */
+const AHEAD_MS = 60_000;
 /** Events opened at a time when all of them have to be. */
 const SCAN_PAGE = 500;
 
@@ -68,6 +71,8 @@ export class EventLog {
         event.person !== null && buried.get(event.person.id) !== undefined ? event.person.id : null;
       if (insert.run(event.id, this.#sealed(gone === null ? event : withoutName(event))).changes === 0)
         return undefined;
+      const time = Date.parse(event.time);
+      if (decodeTime(event.id) - time > AHEAD_MS) this.#noteTime(event.id, time);
       within();
       let seq = this.#lastSeq;
       for (const { topic, payload } of messages) {
@@ -156,15 +161,77 @@ export class EventLog {
     return this.#sealer.open(payload, ['message', String(seq), topic]).toString('utf8');
   }
 
-  /** By the time in the event's ULID. */
+  /** By the time in the event's ULID, or by the one that was noted where that is wrong. */
   prune(now: number): number {
     const { retentionDays, eventLimit } = this.#options;
-    const oldest = encodeTime(Math.max(0, Math.round(now - retentionDays * DAY_MS)), 10);
-    const old = this.#db.prepare('DELETE FROM events WHERE id < ?');
+    const oldest = Math.max(0, Math.round(now - retentionDays * DAY_MS));
+    const old = this.#db.prepare(
+      `DELETE FROM events WHERE id < ? AND id NOT IN (SELECT id FROM event_times)
+       OR id IN (SELECT id FROM event_times WHERE at < ?)`,
+    );
     const surplus = this.#db.prepare(
       'DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)',
     );
-    return this.#db.transaction(() => old.run(oldest).changes + surplus.run(eventLimit).changes)();
+    return this.#db.transaction(
+      () => old.run(encodeTime(oldest, 10), oldest).changes + surplus.run(eventLimit).changes,
+    )();
+  }
+
+  /**
+   * Puts the times of events right as far as they can be known now, in steps; what is cut off is done by the next call.
+   * Answers by how much the clock had been behind, milliseconds: 0 where it was right, less where it was ahead.
+   */
+  async clockLooked(state: ClockState, run = new ClockRun(this.#db)): Promise<number> {
+    const { moved, unknown, next } = run.correction(state, this.#newest());
+    if (unknown !== null)
+      await this.#eachPage(unknown, ({ id }) => this.#noteTime(id, Math.round(unknown.atMs)));
+    if (moved !== null)
+      await this.#eachPage(moved, (event) => {
+        // The step before a power cut: that one was moved already.
+        if (this.#db.prepare('SELECT 1 FROM event_times WHERE id = ?').get(event.id) !== undefined) return;
+        const time = Date.parse(event.time) + moved.byMs;
+        this.#noteTime(event.id, time);
+        const body = this.#sealed({ ...event, time: new Date(time).toISOString() });
+        this.#db.prepare('UPDATE events SET body = ? WHERE id = ?').run(body, event.id);
+      });
+    run.keep(next);
+    return moved?.byMs ?? 0;
+  }
+
+  /** Of the newest event and of what commands were claimed until: a clock that says less is behind. */
+  latestTime(): number | null {
+    const newest = this.#newest();
+    const claimed = this.#db.prepare('SELECT max(until) FROM commands').pluck().get() as number | null;
+    const times = [...(newest === '' ? [] : [decodeTime(newest)]), ...(claimed === null ? [] : [claimed])];
+    return times.length === 0 ? null : Math.max(...times);
+  }
+
+  #newest(): string {
+    return (this.#db.prepare('SELECT max(id) FROM events').pluck().get() as string | null) ?? '';
+  }
+
+  #noteTime(id: string, at: number): void {
+    this.#db
+      .prepare(
+        `INSERT INTO event_times (id, at) VALUES (?, ?)
+         ON CONFLICT DO UPDATE SET at = excluded.at`,
+      )
+      .run(id, at);
+  }
+
+  async #eachPage(
+    { after, upTo }: NonNullable<Correction['moved'] | Correction['unknown']>,
+    change: (event: RecognitionEvent) => void,
+  ): Promise<void> {
+    const step = this.#db.transaction((events: readonly RecognitionEvent[]) => events.forEach(change));
+    let before = `${upTo}~`;
+    for (;;) {
+      const page = this.#page(before, SCAN_PAGE).filter(({ id }) => id > after);
+      step(page);
+      before = page.at(-1)?.id ?? '';
+      if (page.length < SCAN_PAGE) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   outbox(limit: number): OutboxMessage[] {

@@ -2,12 +2,14 @@ import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { PersonRef } from '../domain/person.js';
+import { systemClock } from '../lib/clock.js';
 import type { CallContext, Methods } from '../lib/rpc.js';
 import type {
   AccessRecord,
   AuditEntry,
   AuditFilter,
   BackupTurn,
+  ClockState,
   CommandClaim,
   Consent,
   Enrolment,
@@ -56,6 +58,8 @@ function decisionRow({ id, decision, camera, track, person }: RecognitionEvent):
 export class LocalStore {
   readonly #options: StoreWorkerOptions;
   #opened: Opened | undefined;
+  /** A moment on the clock that events go by, while that is not the machine's. */
+  #clock: ClockState['at'] | null = null;
   /** Work that spans several turns of the loop and must end before the database is closed. */
   readonly #long = new Set<Promise<unknown>>();
 
@@ -98,10 +102,12 @@ export class LocalStore {
       },
       recordEvent: (argument: { event: RecognitionEvent; messages: { topic: string; payload: string }[] }) =>
         this.#now.log.record(argument.event, argument.messages, () =>
-          this.#now.audit.append(decisionRow(argument.event), Date.now()),
+          this.#now.audit.append(decisionRow(argument.event), this.#wall()),
         ),
       events: (filter: { limit: number; before?: string; person?: string }) =>
         this.#tracked(this.#now.log.events(filter)),
+      clockLooked: (state: ClockState) => this.#tracked(this.#clockLooked(state)),
+      latestTime: () => this.#now.log.latestTime(),
       pruneEvents: () => this.#tracked(this.#pruneEvents()),
       outbox: (limit: number) => this.#now.log.outbox(limit),
       acknowledge: (upToSeq: number) => this.#now.log.acknowledge(upToSeq),
@@ -110,18 +116,18 @@ export class LocalStore {
       accessRecords: () => this.#now.access.all(),
       putAccess: (record: AccessRecord) => this.#now.access.put(record),
       removeAccess: (key: Pick<AccessRecord, 'kind' | 'id'>) => this.#now.access.remove(key),
-      audit: (entry: AuditEntry) => this.#now.audit.append(entry, Date.now()),
+      audit: (entry: AuditEntry) => this.#now.audit.append(entry, this.#wall()),
       verifyAudit: (claim: HeadClaim | undefined) => this.#tracked(this.#now.audit.verify(claim)),
       exportAudit: (filter: AuditFilter) => this.#now.audit.rows(filter),
-      auditHead: () => this.#now.audit.head(Date.now()),
-      pruneAudit: (keepDays: number) => this.#tracked(this.#now.audit.prune(keepDays, Date.now())),
+      auditHead: () => this.#now.audit.head(this.#wall()),
+      pruneAudit: (keepDays: number) => this.#tracked(this.#now.audit.prune(keepDays, this.#wall())),
       addUnknown: (argument: { face: NewUnknownFace; rules: { threshold: number; limit: number } }) =>
         this.#now.unknown.add(argument.face, argument.rules),
-      unknownGroups: () => this.#now.unknown.groups(Date.now()),
-      unknownFaces: (group: string) => this.#now.unknown.faces(group, Date.now()),
+      unknownGroups: () => this.#now.unknown.groups(this.#wall()),
+      unknownFaces: (group: string) => this.#now.unknown.faces(group, this.#wall()),
       forgetUnknown: (which: { groups: string[] } | { tracks: string[] } | 'all') =>
         this.#now.unknown.forget(which),
-      pruneUnknown: () => this.#now.unknown.prune(Date.now()),
+      pruneUnknown: () => this.#now.unknown.prune(this.#wall()),
       backup: (path: string) => this.#tracked(this.#backup(path)),
       rotateBackups: (turn: { directory: string; keep: number }) => this.#tracked(this.#rotate(turn)),
       purgeBackup: (path: string) => {
@@ -176,6 +182,21 @@ export class LocalStore {
     return { ...(await backupTo(this.#now.db, path)), key: keySource(this.#options) };
   }
 
+  async #clockLooked(state: ClockState): Promise<void> {
+    // Until it is told otherwise the store's rows are stamped as events are.
+    this.#clock = state.isMachines ? null : state.at;
+    const { log, unknown } = this.#now;
+    const behindMs = await log.clockLooked(state);
+    if (behindMs < 0) unknown.sooner(-behindMs);
+  }
+
+  /** The time of day, milliseconds since 1970. */
+  #wall(): number {
+    if (this.#clock === null) return Date.now();
+    const { wallMs, monotonicMs } = this.#clock;
+    return Math.round(wallMs + systemClock.monotonic() - monotonicMs);
+  }
+
   async #rotate(turn: { directory: string; keep: number }): Promise<BackupTurn> {
     const { db, gallery } = this.#now;
     const done = await rotate(db, gallery.sealer, turn);
@@ -189,7 +210,7 @@ export class LocalStore {
   }
 
   async #pruneEvents(): Promise<number> {
-    const now = Date.now();
+    const now = this.#wall();
     const { directory, retentionDays } = this.#options;
     const gone = this.#now.log.prune(now);
     await forgetBeforeMigration(directory, now - retentionDays * DAY_MS);
@@ -200,7 +221,7 @@ export class LocalStore {
     const { people, audit, consents } = this.#now;
     const { actor, from, consent, add, remove } = enrolment;
     return people.enroll(enrolment, (person) => {
-      const now = Date.now();
+      const now = this.#wall();
       const detail = { person, from, samples: add.length, removed: remove.length };
       audit.append({ kind: 'enroll', actor, detail }, now);
       if (consent === undefined) return;
@@ -215,7 +236,7 @@ export class LocalStore {
     people.mustExist(given.person);
     return db.transaction(() => {
       const consent = consents.record(rest);
-      audit.append({ kind: 'consent.given', actor, detail: rest }, Date.now());
+      audit.append({ kind: 'consent.given', actor, detail: rest }, this.#wall());
       return consent;
     })();
   }
@@ -225,7 +246,7 @@ export class LocalStore {
     const { people, audit, db } = this.#now;
     people.remove(id, () => {
       db.prepare('INSERT INTO redactions (person_id) VALUES (?) ON CONFLICT DO NOTHING').run(id);
-      for (const row of rows) audit.append(row, Date.now());
+      for (const row of rows) audit.append(row, this.#wall());
     });
     await this.#redact();
   }

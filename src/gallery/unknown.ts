@@ -125,6 +125,13 @@ export class UnknownFaces {
     return this.#delete([...this.#kept.values()].filter((one) => one.expiresAt <= now).map(({ id }) => id));
   }
 
+  /** The clock was ahead by so much: what was kept under it would stay for longer than was said. Others go earlier. */
+  sooner(byMs: number): void {
+    this.#db.prepare('UPDATE unknown_faces SET expires_at = expires_at - ?').run(byMs);
+    for (const kept of this.#kept.values())
+      this.#kept.set(kept.id, { ...kept, expiresAt: kept.expiresAt - byMs });
+  }
+
   #groupOf({ embedding, track }: NewUnknownFace, threshold: number): string | undefined {
     for (const kept of this.#kept.values()) if (kept.track === track) return kept.group;
     const nearest = this.#indices.get(embedding.space)?.nearest(embedding.vector);

@@ -156,7 +156,7 @@ class Link implements MqttLink {
     this.#options = options;
     this.#log = log;
     this.#events = new TypedEvents((error) => log.error({ error: String(error) }, 'a listener failed'));
-    this.#throttle = new HealthThrottle(options.healthEveryMs ?? 30_000, clock.monotonic);
+    this.#throttle = new HealthThrottle(options.healthEveryMs ?? 30_000, () => clock.monotonic());
     const { lockSet, lockResult, enrollSet, enrollResult, controlSet, controlResult } = this.topics;
     const results = { lock: lockResult, enroll: enrollResult, control: controlResult };
     this.#commandTopics = new Map<string, CommandKind>([

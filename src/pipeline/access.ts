@@ -99,7 +99,7 @@ export class Access {
 
   constructor(
     store: Pick<Store, 'accessRecords' | 'putAccess' | 'removeAccess' | 'audit'>,
-    clock = systemClock,
+    clock: Clock = systemClock,
   ) {
     this.#store = store;
     this.#clock = clock;

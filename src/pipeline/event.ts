@@ -1,6 +1,7 @@
 import { ulid } from 'ulid';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { FaceQuality } from '../domain/face.js';
+import type { Instant } from '../domain/frame.js';
 import type { Match } from '../domain/person.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { attributesOf, type NamedHead } from '../vision/head.js';
@@ -15,6 +16,8 @@ export interface EventContext {
   readonly heads?: readonly NamedHead[];
   readonly clock?: Clock;
   readonly newId?: (timeMs: number) => string;
+  /** Milliseconds since 1970 of a capture; left out: what the camera's side read off the machine's clock. */
+  readonly timeOf?: (captured: Instant) => number;
 }
 
 /** What leaves the machine about one decision: no pixels, no vectors. */
@@ -28,7 +31,7 @@ export function buildEvent({ decision, sighting }: Judged, context: EventContext
   return {
     v: 1,
     id: (context.newId ?? ulid)(clock.wall()),
-    time: new Date(sighting.capturedAt.wallMs).toISOString(),
+    time: new Date(context.timeOf?.(sighting.capturedAt) ?? sighting.capturedAt.wallMs).toISOString(),
     device: context.device,
     camera: sighting.camera,
     track: sighting.track,

@@ -345,6 +345,16 @@ export interface BackupTurn extends MadeBackup {
   readonly failed: readonly string[];
 }
 
+/** What is known of the time of day. */
+export interface ClockState {
+  /** One moment on the clock that events go by and on the monotonic one, milliseconds. */
+  readonly at: { readonly wallMs: number; readonly monotonicMs: number };
+  /** A time daemon, or the owner, vouches for it. */
+  readonly known: boolean;
+  /** The clock that events go by is the machine's. */
+  readonly isMachines: boolean;
+}
+
 export interface BackupInfo {
   readonly bytes: number;
   /** Milliseconds since 1970. */
@@ -560,6 +570,14 @@ export interface Store {
   ): Promise<void>;
   /** Newest first; `before`: the id of an event, to page on. At most 1,000. */
   events(filter: { limit: number; before?: string; person?: string }): Promise<RecognitionEvent[]>;
+  /**
+   * Tells what is known of the time of day; to be told before the first event and whenever it changes. Events that were
+   * recorded in this boot under another time get the right one, those of an earlier boot whose time was never known
+   * age from now on: nothing is deleted for a wrong clock.
+   */
+  clockLooked(state: ClockState): Promise<void>;
+  /** The latest time that events and commands show to have been, milliseconds since 1970; null: none. */
+  latestTime(): Promise<number | null>;
   /** Deletes events older than the retention that the store was made with, and the oldest above its limit. Answers how many. */
   pruneEvents(): Promise<number>;
   outbox(limit: number): Promise<OutboxMessage[]>;

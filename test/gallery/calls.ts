@@ -38,6 +38,10 @@ export const CALLS: readonly Call[] = [
   read('exportAudit', (store) => store.exportAudit({ limit: 10 })),
   read('accessRecords', (store) => store.accessRecords()),
   read('integrityCheck', (store) => store.integrityCheck()),
+  read('latestTime', (store) => store.latestTime()),
+  read('clockLooked', (store) =>
+    store.clockLooked({ at: { wallMs: Date.now(), monotonicMs: 0 }, known: true, isMachines: true }),
+  ),
   read('pruneEvents', (store) => store.pruneEvents()),
   write('ensurePerson', (store) => store.ensurePerson(`Person ${count++}`)),
   write('enroll', (store) =>

@@ -5,6 +5,7 @@ import { unknown } from './104-unknown.js';
 import { events } from './201-events.js';
 import { commands } from './202-commands.js';
 import { redactions } from './203-redactions.js';
+import { eventTimes } from './204-event-times.js';
 import { audit } from './301-audit.js';
 import { auditCut } from './302-audit-cut.js';
 import { auditEnd } from './303-audit-end.js';
@@ -33,6 +34,7 @@ export const MIGRATIONS: readonly Migration[] = [
   events,
   commands,
   redactions,
+  eventTimes,
   audit,
   auditCut,
   auditEnd,
