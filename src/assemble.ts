@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { withFrame } from './camera/source-uri.js';
 import { type Config, doorsLiveness } from './config/index.js';
 import type { FacedError } from './domain/errors.js';
@@ -98,9 +98,11 @@ export function openVision(
 }
 
 /** Where an engine process is, or will be; null: ONNX Runtime alone. */
-function engineSocketOf({ models: { backend, engineSocket } }: Config): string | null {
-  const used = backend === 'tensorrt' || (backend === 'auto' && isThere(engineSocket));
-  return used ? engineSocket : null;
+export function engineSocketOf({ models: { backend, engineSocket } }: Config): string | null {
+  if (backend !== 'auto') return backend === 'tensorrt' ? engineSocket : null;
+  // On a board whose profile wants an engine its folder is enough: the process may start after us.
+  const wanted = profile().backend === 'tensorrt' && isThere(dirname(engineSocket));
+  return wanted || isThere(engineSocket) ? engineSocket : null;
 }
 
 /** One that we may not look at is there: that it cannot be used is then said. */

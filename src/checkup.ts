@@ -1,7 +1,14 @@
 /** What `faced doctor` looks at, on the command line and over HTTP: from the configuration to checks. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { attainablePromise, camerasOf, controlSocketPath, openCard, type Place } from './assemble.js';
+import {
+  attainablePromise,
+  camerasOf,
+  controlSocketPath,
+  engineSocketOf,
+  openCard,
+  type Place,
+} from './assemble.js';
 import type { Config } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { Person } from './domain/person.js';
@@ -9,6 +16,7 @@ import { askKernel } from './door/clock-trust.js';
 import { HOLDER } from './door/holder.js';
 import { keySource } from './gallery/key.js';
 import { loadCards } from './inference/card.js';
+import { askEngine } from './inference/engine-check.js';
 import { checkFile, ModelStore } from './inference/store.js';
 import { ROOT } from './lib/program.js';
 import { callSocket } from './lib/socket-rpc.js';
@@ -21,6 +29,7 @@ import {
   runDoctor,
   type SamplesFinding,
 } from './system/doctor.js';
+import type { BackendOptions } from './system/doctor-backend.js';
 import type { DoorFinding } from './system/doctor-door.js';
 import { boardReport } from './system/report.js';
 
@@ -41,6 +50,7 @@ export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): P
     stateDir,
     loadAddon: async () => (await import('./image/index.js')).opencvVersion(),
     models: () => modelFindings(place),
+    backend: backendOf(place),
     cameras: camerasOf(config),
     overrides: overridesOf(config),
     brokerUrl: config.mqtt.url,
@@ -129,6 +139,11 @@ async function neverLive({ config, modelsDir }: Place): Promise<string[]> {
   return Object.entries(config.doors)
     .filter(([, { cameras, sure }]) => cameras.length > 0 && ['active', 'both'].includes(sure.liveness))
     .map(([id]) => id);
+}
+
+function backendOf(place: Place): BackendOptions {
+  const socket = engineSocketOf(place.config);
+  return { engine: socket === null ? null : async () => askEngine({ socket, card: await openCard(place) }) };
 }
 
 /** The models that the configuration uses. */

@@ -61,7 +61,7 @@ export const models = section('Which models are used, by the id of their card (`
   ),
   backend: oneOf(['auto', 'onnxruntime', 'tensorrt'], {
     description:
-      'What runs the recogniser. tensorrt: the process faced-tensorrt on a Jetson’s host, with ONNX Runtime standing by. auto: tensorrt where its socket is there when faced starts.',
+      'What runs the recogniser. tensorrt: the process faced-tensorrt on a Jetson’s host, with ONNX Runtime standing by. auto: tensorrt where its socket is there when faced starts, and on a Jetson where the folder of its socket is.',
     default: 'auto',
     restart: true,
   }),

@@ -145,7 +145,7 @@ export class EngineClient {
         const waiting = this.#waiting;
         if (kind === KINDS.error) {
           const { code, message } = parseObject(body.toString('utf8'));
-          throw away(`the engine process refused: ${String(message)} (${String(code)})`);
+          throw away(`the engine process refused: ${String(message)} (${String(code)})`, { code });
         }
         if (waiting === undefined || waiting.id !== id || waiting.kind !== kind)
           throw away('the engine process answered what was not asked');
@@ -172,9 +172,19 @@ export class EngineClient {
   }
 }
 
-function away(message: string, cause?: unknown): FacedError {
+/** @param cause with the code of the system, or of the protocol's error */
+function away(message: string, cause?: { readonly code?: unknown }): FacedError {
   return new FacedError('backend.away', message, {
-    fix: 'Look at `systemctl status faced-tensorrt` on the board.',
+    fix: MENDS[String(cause?.code)] ?? 'Look at `systemctl status faced-tensorrt` on the board.',
     ...(cause === undefined ? {} : { cause }),
   });
 }
+
+const MENDS: Readonly<Record<string, string>> = {
+  ENOENT:
+    'Start it on the board: systemctl start faced-tensorrt (deploy/jetson/README.md sets it up); into a container, mount its folder.',
+  EACCES: 'Add the user of faced to the group faced-tensorrt.',
+  refused:
+    'Name the user of faced on the host: deploy/jetson/host.sh --faced-uid, with what `id -u` says where faced runs.',
+  busy: 'End what else is connected, or raise --max-clients in the unit of faced-tensorrt.',
+};

@@ -3,14 +3,12 @@ import type { Logger } from '../lib/log.js';
 import { Serial } from '../lib/serial.js';
 import type { BackendState } from '../pipeline/ports.js';
 import type { ModelCard } from './card.js';
+import { checkEngine, DEFAULT_PATIENCE_MS, MAX_BATCH } from './engine-check.js';
 import { EngineClient } from './engine-client.js';
 import { type EngineHello, elements } from './engine-wire.js';
-import { type ModelRunner, outputNames } from './session.js';
-import { answersOf, fillProbes, LEAST_COSINE, leastCosine, PROBES, storedAnswers } from './stored-answers.js';
+import type { ModelRunner } from './session.js';
+import { answersOf, fillProbes, PROBES, storedAnswers } from './stored-answers.js';
 
-/** Pictures that share a run; more gains nothing at these sizes and costs memory. */
-const MAX_BATCH = 8;
-const DEFAULT_PATIENCE_MS = 2000;
 const DEFAULT_WATCH_MS = 5000;
 /** Pauses before the engine is tried again; the last one goes on for ever. */
 const DEFAULT_PAUSES_MS = [1000, 2000, 5000, 10_000, 30_000];
@@ -51,6 +49,8 @@ export class StandbyRunner implements ModelRunner {
   #failures = 0;
   #released = false;
   #said: string | undefined;
+  /** Codes that were said since the engine was last well. */
+  readonly #warned = new Set<string>();
 
   private constructor(options: StandbyOptions) {
     this.#options = options;
@@ -133,7 +133,7 @@ export class StandbyRunner implements ModelRunner {
         onLost: (error) => this.#lost(error, opened),
       });
       client = opened;
-      await this.#check(client);
+      await checkEngine(client, { ...this.#options, expected: () => this.#expectedOnce() });
     } catch (error) {
       client?.close();
       if (this.#released) return;
@@ -151,29 +151,13 @@ export class StandbyRunner implements ModelRunner {
     this.#watchOver(client);
   }
 
-  /** Whether it runs our model, and answers as that does in FP32. */
-  async #check(client: EngineClient): Promise<void> {
-    const { card } = this.#options;
-    const wrong = mismatch(client.hello, card);
-    if (wrong !== null) {
-      throw new FacedError('backend.refused', `the engine at ${this.#options.socket} ${wrong}`, {
-        fix: `Make the engine from this model: faced model engine ${card.id}`,
-      });
-    }
+  /** What failed is asked for again next time. */
+  #expectedOnce(): Promise<Float32Array[]> {
     this.#expected ??= this.#expectedAnswers();
     this.#expected.catch(() => {
       this.#expected = undefined;
     });
-    const expected = await this.#expected;
-    const probes = new Float32Array(this.stride * PROBES);
-    fillProbes(probes, card);
-    const cosine = leastCosine(expected, answersOf(card, await client.run(probes, PROBES)));
-    if (cosine >= LEAST_COSINE) return;
-    throw new FacedError(
-      'backend.refused',
-      `the engine answers differently from FP32: cosine ${cosine.toFixed(5)}, at least ${LEAST_COSINE} is needed`,
-      { fix: `Make the engine again from the half or float model: faced model engine ${card.id}` },
-    );
+    return this.#expected;
   }
 
   /** Shipped with the model; for a model of the user's own, from ONNX Runtime. */
@@ -232,9 +216,9 @@ export class StandbyRunner implements ModelRunner {
     const { card, log, onState } = this.#options;
     const key = problem === null ? 'engine' : `${problem.code} ${problem.message}`;
     if (this.#said === key) return;
-    const before = this.#said;
     this.#said = key;
     if (problem === null && hello !== undefined) {
+      this.#warned.clear();
       const { engine, engineVersion, board, precision } = hello;
       log.info({ model: card.id, engine, engineVersion, board, precision }, 'the engine runs the recogniser');
       onState({ model: card.id, using: engine, precision, problem: null });
@@ -243,23 +227,13 @@ export class StandbyRunner implements ModelRunner {
     if (problem === null) return;
     const { code, message, fix } = problem;
     onState({ model: card.id, using: 'onnxruntime', precision: 'fp32', problem: { code, message } });
-    // The first reason is the one that helps; that the socket is still not there an hour later is not news.
-    if (before !== undefined && before !== 'engine') return;
+    // Each kind of reason once until the engine is well: that it is still away an hour later is not news, that it came
+    // back and was refused is.
+    if (this.#warned.has(code)) return;
+    this.#warned.add(code);
     log.warn(
       { model: card.id, code, reason: message, fix },
       'the engine cannot be used; ONNX Runtime takes over',
     );
   }
-}
-
-/** What is wrong with the engine, as the end of a sentence; null when it is the card's model. */
-function mismatch(hello: EngineHello, card: ModelCard): string | null {
-  if (![hello.model, hello.derivedFrom, hello.sha256].includes(card.sha256))
-    return `runs another model than ${card.id} (made from ${hello.model.slice(0, 12)}…)`;
-  if (elements(hello.input.shape) !== elements(card.input.shape))
-    return `takes [${hello.input.shape}] and the card says [${card.input.shape}]`;
-  if (hello.maxBatch < MAX_BATCH) return `takes batches of ${hello.maxBatch}, ${MAX_BATCH} are needed`;
-  const names = hello.outputs.map(({ name }) => name);
-  const missing = outputNames(card.output).find((name) => !names.includes(name));
-  return missing === undefined ? null : `answers ${names.join(', ')}, the card names ${missing}`;
 }

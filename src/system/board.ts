@@ -114,8 +114,8 @@ export function readBoard(root = '/', arch: string = process.arch): Board {
   const cpuinfo = text(root, 'proc/cpuinfo') ?? '';
   const l4t = l4tRelease(text(root, 'etc/nv_tegra_release'));
   return {
-    profile: profileOf({ compatible, l4t, arch }),
-    model: deviceTree(root, 'model')[0] ?? firmwareName(root),
+    profile: profileOf({ compatible, l4t, arch, cpuinfo }),
+    model: deviceTree(root, 'model')[0] ?? modelLine(cpuinfo) ?? firmwareName(root),
     compatible,
     arch,
     cores: [...cpuinfo.matchAll(/^processor\s*:/gm)].length || cpus().length,
@@ -128,14 +128,29 @@ export function readBoard(root = '/', arch: string = process.arch): Board {
   };
 }
 
-function profileOf(facts: { compatible: readonly string[]; l4t: string | null; arch: string }): ProfileName {
-  const { compatible, l4t, arch } = facts;
-  if (arch !== 'arm64') return 'x64';
+interface ProfileFacts {
+  readonly compatible: readonly string[];
+  readonly l4t: string | null;
+  readonly arch: string;
+  readonly cpuinfo: string;
+}
+
+function profileOf({ compatible, l4t, arch, cpuinfo }: ProfileFacts): ProfileName {
+  if (!arch.startsWith('arm')) return 'x64';
   const chip = CHIPS.find(([name]) => compatible.includes(name));
   if (chip !== undefined) return chip[1];
-  // In a container without the device tree NVIDIA's own file is what is left: release 32 is the last for Tegra X1.
-  if (l4t === null) return 'arm64';
-  return l4t.startsWith('32.') ? 'jetson-nano' : Number(l4t.split('.')[0]) >= 34 ? 'jetson-orin' : 'arm64';
+  // Containers are shown no device tree. NVIDIA's own file may be there: release 32 is the last for Tegra X1.
+  if (l4t !== null && compatible.length === 0) {
+    if (l4t.startsWith('32.')) return 'jetson-nano';
+    if (Number(l4t.split('.')[0]) >= 34) return 'jetson-orin';
+  }
+  // A Raspberry Pi's kernel names the board at the end of cpuinfo as well.
+  if (/^Raspberry Pi (4|400|Compute Module 4)\b/.test(modelLine(cpuinfo) ?? '')) return 'pi4';
+  return 'arm64';
+}
+
+function modelLine(cpuinfo: string): string | null {
+  return /^Model\s*:\s*(.+)$/m.exec(cpuinfo)?.[1]?.trim() ?? null;
 }
 
 /** A property of the device tree's root: texts that end with a zero byte (Devicetree Specification 2.2.4). */
@@ -160,10 +175,10 @@ function l4tRelease(file: string | null): string | null {
 }
 
 function processorOf(cpuinfo: string): string | null {
-  const named = /^model name\s*:\s*(.+)$/m.exec(cpuinfo)?.[1];
-  if (named !== undefined) return named.trim();
+  // Before the name: a Jetson's kernel names every core `ARMv8 Processor`.
   const part = /^CPU part\s*:\s*(0x[0-9a-f]+)$/m.exec(cpuinfo)?.[1];
-  return part === undefined ? null : (ARM_CORES[part] ?? `Arm core ${part}`);
+  if (part !== undefined) return ARM_CORES[part] ?? `Arm core ${part}`;
+  return /^model name\s*:\s*(.+)$/m.exec(cpuinfo)?.[1]?.trim() ?? null;
 }
 
 function featuresOf(cpuinfo: string): string[] {
@@ -177,9 +192,10 @@ function userlandOf(file: string | null): string | null {
 
 function acceleratorsOf(root: string, compatible: readonly string[]): string[] {
   const found: string[] = [];
+  // An Orin has nvidia0 too, for its display.
   if (existsSync(join(root, 'dev/nvhost-gpu')) || existsSync(join(root, 'dev/nvgpu')))
     found.push('NVIDIA GPU (Tegra)');
-  if (existsSync(join(root, 'dev/nvidia0'))) found.push('NVIDIA GPU');
+  else if (existsSync(join(root, 'dev/nvidia0'))) found.push('NVIDIA GPU');
   if (existsSync(join(root, 'dev/nvhost-nvdla0'))) found.push('NVIDIA DLA');
   // The Pi's: they decode and scale pictures; no model runs on them.
   if (compatible.some((one) => one.startsWith('brcm,')) && names(root, 'dev').includes('video10'))
@@ -202,6 +218,23 @@ function text(root: string, path: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** What about this board faced cannot work with, and the mend; null when nothing is known to be wrong. */
+export function boardProblem({ arch, profile, l4t }: Board): { detail: string; fix: string } | null {
+  if (!['x64', 'arm64'].includes(arch))
+    return {
+      detail: `the user land is for ${arch}, and the runtime of the models needs 64 bits`,
+      fix: 'Install a 64-bit system: on a Raspberry Pi 3 or later, Raspberry Pi OS (64-bit).',
+    };
+  const [release = 0, revision = 0] = (l4t ?? '').split('.').map(Number);
+  // TensorRT came with L4T 32.5 as 7.1, with 32.6 as 8.0 and with 32.7 as 8.2 (NVIDIA's JetPack archive).
+  if (profile === 'jetson-nano' && l4t !== null && (release < 32 || (release === 32 && revision < 7)))
+    return {
+      detail: `L4T ${l4t} is older than what faced-tensorrt is built for`,
+      fix: 'Install JetPack 4.6.1 or later (L4T 32.7, TensorRT 8.2), or set models.backend: onnxruntime.',
+    };
+  return null;
 }
 
 /** In a line, for people. */

@@ -1,4 +1,5 @@
-import { describeBoard, readBoard } from './board.js';
+import { type Board, boardProblem, describeBoard, readBoard } from './board.js';
+import { type BackendOptions, backendCheck } from './doctor-backend.js';
 import { cameraChecks } from './doctor-camera.js';
 import { type DoorOptions, doorChecks } from './doctor-door.js';
 import { diskCheck, memoryCheck, nodeCheck, stateDirCheck } from './doctor-machine.js';
@@ -32,10 +33,13 @@ export interface DoctorOptions {
   /** Samples that the recogniser in use cannot compare with; left out: not looked at. */
   readonly samples?: () => Promise<SamplesFinding>;
   readonly doors?: DoorOptions;
+  /** What runs the recogniser; left out: not looked at. */
+  readonly backend?: BackendOptions;
   /** Settings that stand in the configuration instead of the board's profile, as text. */
   readonly overrides?: readonly string[];
   /** Where /proc, /sys, /dev and /run are, for tests. */
   readonly root?: string;
+  readonly arch?: string;
   readonly nodeVersion?: string;
 }
 
@@ -73,10 +77,11 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const root = options.root ?? '/';
   const { samples } = options;
   const groups = await Promise.all([
-    guarded('board', async () => boardCheck(root, options.overrides ?? [])),
+    guarded('board', async () => boardCheck(readBoard(root, options.arch), options.overrides ?? [])),
     guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
     guarded('opencv', () => addonCheck(options.loadAddon)),
     guarded('models', async () => modelCheck(await options.models())),
+    ...(options.backend === undefined ? [] : [backendCheckOf(options.backend, root)]),
     guarded('camera', async () => cameraChecks(options.cameras, root)),
     guarded('broker', () => brokerCheck(options.brokerUrl)),
     guarded('clock', async () => clockCheck(root)),
@@ -89,6 +94,10 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
     ...(samples === undefined ? [] : [guarded('samples', async () => samplesCheck(await samples()))]),
   ]);
   return groups.flat();
+}
+
+function backendCheckOf(backend: BackendOptions, root: string): Promise<readonly Check[]> {
+  return guarded('backend', () => backendCheck(backend, readBoard(root)));
 }
 
 function guardedDoors(doors: DoorOptions, root: string): Promise<readonly Check[]> {
@@ -111,10 +120,12 @@ async function guarded(
   }
 }
 
-function boardCheck(root: string, overrides: readonly string[]): Check {
-  const detail = describeBoard(readBoard(root));
+function boardCheck(board: Board, overrides: readonly string[]): Check {
   const but = overrides.length === 0 ? '' : `; the configuration says ${overrides.join(', ')}`;
-  return { name: 'board', ok: true, detail: detail + but };
+  const detail = describeBoard(board) + but;
+  const problem = boardProblem(board);
+  if (problem === null) return { name: 'board', ok: true, detail };
+  return { name: 'board', ok: false, detail: `${problem.detail} (${detail})`, fix: problem.fix };
 }
 
 async function addonCheck(load: () => Promise<string>): Promise<Check> {

@@ -22,7 +22,7 @@ export interface ReportParts {
 
 /** Names of checks that tell nothing but what was checked. */
 const CHECKS = [
-  ...['board', 'node', 'opencv', 'models', 'camera', 'broker', 'clock', 'memory', 'state', 'disk'],
+  ...['board', 'node', 'opencv', 'models', 'backend', 'camera', 'broker', 'clock', 'memory', 'state', 'disk'],
   ...['key', 'door', 'promise', 'samples'],
 ];
 const SCHEMES = ['v4l2', 'csi', 'rtsp', 'rtsps', 'gstreamer', 'file', 'images', 'demo'];

@@ -3,6 +3,7 @@ import { copyFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { askEngine } from '../../src/inference/engine-check.js';
 import { engineHeader, KINDS } from '../../src/inference/engine-wire.js';
 import { OrtRunner } from '../../src/inference/session.js';
 import { StandbyRunner } from '../../src/inference/standby-runner.js';
@@ -10,7 +11,7 @@ import { fillProbes, leastCosine } from '../../src/inference/stored-answers.js';
 import { silentLogger } from '../../src/lib/log.js';
 import type { BackendState } from '../../src/pipeline/ports.js';
 import { temporaryDir } from '../helpers/dirs.js';
-import { engineDir, startEngine, withoutEngine } from '../helpers/engine.js';
+import { engineDir, RawEngine, startEngine, withoutEngine } from '../helpers/engine.js';
 import { testModels, testStore } from '../helpers/models.js';
 
 const skip = withoutEngine();
@@ -130,6 +131,49 @@ test('an engine of another model is refused, and so is one that answers differen
   const wrong = { ...card, input: { ...card.input, mean: 30 } };
   const differs = await standby(t, at.socket, { card: wrong });
   assert.match(differs.states[0]?.problem?.message ?? '', /answers differently from FP32: cosine/);
+});
+
+test('that an engine came back and is refused is said too, and each reason once', { skip }, async (t) => {
+  const at = await engineDir(t);
+  const engine = await startEngine(t, at);
+  const { states, said, runner, using } = await standby(t, at.socket);
+  await engine.kill('SIGKILL');
+  await using('onnxruntime');
+  await copyFile(join(await testModels(), 'minifasnet.onnx'), at.model);
+  const other = await startEngine(t, at);
+  const until = async (code: string): Promise<void> => {
+    // Each try is a connection: the runner's own pauses are 20 ms here.
+    while (states.at(-1)?.problem?.code !== code) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  await until('backend.refused');
+  await other.kill('SIGKILL');
+  await until('backend.away');
+  await startEngine(t, at);
+  await until('backend.refused');
+  await embedding(runner, 1);
+  const warned = said.filter((line) => line.startsWith('warn'));
+  assert.deepEqual(
+    warned.map((line) => /"code":"([^"]+)"/.exec(line)?.[1]),
+    ['backend.away', 'backend.refused'],
+  );
+});
+
+test('an engine can be asked once, as the doctor does', { skip }, async (t) => {
+  const at = await engineDir(t);
+  const { card } = await (await testStore(t, { variants: false })).card('mobilefacenet');
+  await assert.rejects(askEngine({ socket: at.socket, card }), {
+    code: 'backend.away',
+    message: /ENOENT/,
+    fix: /systemctl start faced-tensorrt/,
+  });
+  await startEngine(t, at, '--max-clients', '1');
+  const { cosine, ...found } = await askEngine({ socket: at.socket, card });
+  assert.ok(cosine !== null && cosine > 0.99999, String(cosine));
+  assert.equal(found.engine, 'opencv');
+  assert.equal(found.precision, 'fp32');
+  const holder = await RawEngine.open(t, at.socket);
+  await holder.ask(KINDS.hello, 1);
+  await assert.rejects(askEngine({ socket: at.socket, card }), { fix: /--max-clients/ });
 });
 
 test('an engine that hangs is given up: in a run, between runs, and from the start', { skip }, async (t) => {

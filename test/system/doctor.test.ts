@@ -4,7 +4,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
+import { type Board, readBoard } from '../../src/system/board.js';
 import { type Check, type DoctorOptions, promiseCheck, runDoctor } from '../../src/system/doctor.js';
+import { backendCheck } from '../../src/system/doctor-backend.js';
 import { cameraChecks, videoDevices } from '../../src/system/doctor-camera.js';
 import { memoryCheck, nodeCheck, stateDirCheck } from '../../src/system/doctor-machine.js';
 import { brokerCheck, clockCheck, keyCheck } from '../../src/system/doctor-services.js';
@@ -234,4 +236,61 @@ test('the promise: kept, not kept, never measured', () => {
   assert.match(broken.fix ?? '', /strangersPerThousand to 2\.1 or more/);
   const exact = promiseCheck({ people: 2000, wanted: 1, attainable: 20, threshold: null });
   assert.match(exact.fix ?? '', /to 20 or more/);
+});
+
+test('what runs the recogniser: ONNX Runtime, an engine, and one that cannot be used', async (t) => {
+  const board = (changes: Partial<Board>): Board => ({ ...readBoard('/nowhere', 'arm64'), ...changes });
+  const jetson = board({ profile: 'jetson-nano', accelerators: ['NVIDIA GPU (Tegra)'] });
+  const finding = {
+    ...{ engine: 'tensorrt', engineVersion: '8.2.1', board: 'NVIDIA Jetson Nano Developer Kit' },
+    ...{ precision: 'fp16', cosine: 0.999981 },
+  };
+  const away = new FacedError('backend.away', '/run/x.sock: ENOENT', { fix: 'Start it' });
+  const failing = () => Promise.reject(away);
+  const checks = [
+    await backendCheck({ engine: null }, board({})),
+    await backendCheck({ engine: null }, jetson),
+    await backendCheck({ engine: async () => finding }, jetson),
+    await backendCheck({ engine: async () => ({ ...finding, cosine: null }) }, jetson),
+    await backendCheck({ engine: failing }, jetson),
+    await backendCheck({ engine: failing }, board({ profile: 'jetson-nano' })),
+  ];
+  assertMends(checks);
+  assert.deepEqual(
+    checks.map(({ detail }) => detail),
+    [
+      'ONNX Runtime',
+      'ONNX Runtime; the GPU of this board is not used: deploy/jetson/README.md sets it up',
+      'tensorrt 8.2.1 on NVIDIA Jetson Nano Developer Kit, fp16, answers like FP32 (cosine 0.99998)',
+      'tensorrt 8.2.1 on NVIDIA Jetson Nano Developer Kit, fp16, not compared with FP32',
+      'ONNX Runtime stands in: /run/x.sock: ENOENT',
+      'ONNX Runtime stands in: /run/x.sock: ENOENT; no NVIDIA GPU is visible here',
+    ],
+  );
+  assert.equal(checks[4]?.fix, 'Start it');
+
+  const options = await healthy(t);
+  const all = await runDoctor({ ...options, backend: { engine: failing } });
+  assert.equal(all.find(({ name }) => name === 'backend')?.ok, false);
+});
+
+test('a board that faced cannot work on is a failure with its mend', async (t) => {
+  const options = await healthy(t);
+  mkdirSync(join(options.root ?? '', 'proc/device-tree'));
+  mkdirSync(join(options.root ?? '', 'etc'));
+  writeFileSync(
+    join(options.root ?? '', 'proc/device-tree/compatible'),
+    'nvidia,p3450-0000\0nvidia,tegra210\0',
+  );
+  writeFileSync(
+    join(options.root ?? '', 'etc/nv_tegra_release'),
+    '# R32 (release), REVISION: 4.4, GCID: 1\n',
+  );
+  const [check] = await runDoctor({ ...options, arch: 'arm64' });
+  assert.equal(check?.ok, false);
+  assert.match(
+    check?.detail ?? '',
+    /^L4T 32\.4\.4 is older .*Profile jetson-nano: int8 models first, tensorrt/,
+  );
+  assert.match(check?.fix ?? '', /JetPack 4\.6\.1/);
 });
