@@ -5,7 +5,7 @@
 #   csi.sh --test …      a test picture in place of the camera (any machine with GStreamer)
 set -euo pipefail
 
-socket=/run/faced-csi/camera.sock sensor=0 width=1280 height=720 fps=15 mode=camera
+socket='' sensor=0 width=1280 height=720 fps=15 mode=camera
 while [ "$#" -gt 0 ]; do
   case $1 in
     --socket) socket=${2:?}; shift ;;
@@ -22,6 +22,8 @@ for number in "$sensor" "$width" "$height" "$fps"; do
   case $number in '' | *[!0-9]*) echo "csi.sh: $number is not a number" >&2; exit 2 ;; esac
 done
 
+# Nothing in shared memory says how large its pictures are, so the name does: a reader that expects others finds nobody.
+[ -n "$socket" ] || socket=/run/faced-csi/${width}x$height.sock
 caps="video/x-raw,format=I420,width=$width,height=$height,framerate=$fps/1"
 case $mode in
   source) echo "gstreamer:shmsrc socket-path=$socket is-live=true do-timestamp=true ! $caps"; exit ;;

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import type { FrameSource } from '../pipeline/ports.js';
 import { DEFAULT_BACKOFF } from './backoff.js';
-import { deviceProblem } from './device.js';
+import { deviceProblem, senderProblem } from './device.js';
 import { LiveSource } from './live.js';
 import { boardOf, completePipeline, csiPipeline } from './pipelines.js';
 import { parseSource, redactSource, type SourceSpec } from './source-uri.js';
@@ -89,11 +89,17 @@ export async function createSource(options: CameraOptions, deps: CameraDeps): Pr
           logger,
           pause,
           random: deps.random ?? Math.random,
-          ...(spec.kind === 'v4l2' ? { explain: (error) => deviceProblem(spec.device) ?? error } : {}),
+          explain: (error) => reasonOf(spec) ?? error,
         },
       );
     }
   }
+}
+
+/** What can be seen from outside of why a camera fails. */
+function reasonOf(spec: LiveSpec): FacedError | null {
+  if (spec.kind === 'v4l2') return deviceProblem(spec.device);
+  return spec.kind === 'gstreamer' ? senderProblem(spec.pipeline) : null;
 }
 
 type LiveSpec = Extract<SourceSpec, { kind: 'v4l2' | 'csi' | 'rtsp' | 'gstreamer' }>;

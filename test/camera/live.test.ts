@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmod, chown, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DEFAULT_BACKOFF } from '../../src/camera/backoff.js';
@@ -96,6 +98,41 @@ test('a device file that is not there is no device, one that may not be opened i
   assert.equal(await source.next(), null);
   assert.equal(lines[0]?.details.code, 'source.no-device');
   assert.equal(source.stats().problemCode, 'source.no-device');
+});
+
+test('a device, or a sender, of a group that one is not in: the group is named', {
+  skip: process.getuid?.() === 0 ? false : 'needs root, to become somebody else',
+}, async (t) => {
+  const dir = await temporaryDir(t);
+  await chmod(dir, 0o755);
+  const path = join(dir, 'video0');
+  await writeFile(path, '', { mode: 0o660 });
+  const video = /^video:[^:]*:(\d+):/m.exec(await readFile('/etc/group', 'utf8'))?.[1];
+  await chown(path, 0, Number(video));
+  await chmod(path, 0o660);
+  const script = `
+    const { deviceProblem, senderProblem } = await import(process.argv[1]);
+    process.setgroups([]);
+    process.setgid(65534);
+    process.setuid(65534);
+    const problems = [deviceProblem(process.argv[2]), senderProblem('shmsrc socket-path=' + process.argv[2] + ' ! x')];
+    console.log(JSON.stringify(problems.map(({ code, message, fix }) => ({ code, message, fix }))));`;
+  const module = new URL('../../src/camera/device.js', import.meta.url).href;
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', script, module, path],
+    {
+      encoding: 'utf8',
+    },
+  );
+  assert.equal(stderr, '');
+  const problems = JSON.parse(stdout) as { code: string; message: string; fix: string }[];
+  assert.equal(problems.length, 2);
+  for (const { code, message, fix } of problems) {
+    assert.equal(code, 'source.no-access');
+    assert.equal(message, `this user may not open ${path}, which is the group video's`);
+    assert.match(fix, /usermod -aG video /);
+  }
 });
 
 test('an outage is said once, its end is said once, and the pauses grow', async () => {
