@@ -47,7 +47,7 @@ node_modules_for() {
   rm -rf "$app"/node_modules/better-sqlite3/{deps,src,build,binding.gyp,docs} "$app"/node_modules/{onnxruntime-node/script,protobufjs/dist,protobufjs/node_modules}
   find "$app/node_modules/onnxruntime-node/bin" -mindepth 3 -maxdepth 3 -type d ! -path "*/linux/$node_arch" -exec rm -rf {} +
   find "$app/node_modules" -type f \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.markdown' \
-    -o -iname 'readme*' -o -iname 'changelog*' -o -iname 'history*' \) -delete
+    -o -iname 'readme*' -o -iname 'changelog*' -o -iname 'history*' -o -name '.*' \) -delete
   find "$app/node_modules" -type d -empty -delete
 }
 
@@ -90,6 +90,7 @@ stage() {
     printf '\nNode.js (/opt/faced/runtime/node) has the licence in /opt/faced/runtime/LICENSE; the packages in\n'
     printf '/opt/faced/node_modules have each their own beside them.\n'
   } >"$root/usr/share/doc/faced/copyright"
+  gzip -9n <CHANGELOG.md >"$root/usr/share/doc/faced/changelog.gz"
 }
 
 # The packages of the libraries that the addon is linked with, by the release's own names.
@@ -110,7 +111,7 @@ package() {
   (cd "$root" && find etc opt usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
   find "$root" -type d -exec chmod 755 {} +
   find "$root" -type f -perm /111 -exec chmod 755 {} +
-  find "$root" -type f ! -perm /111 -exec chmod 644 {} +
+  find "$root" -type f \( ! -perm /111 -o -name '*.node' -o -name '*.so.*' \) -exec chmod 644 {} +
   chmod 755 "$root"/DEBIAN/p*
   cat >"$root/DEBIAN/control" <<CONTROL
 Package: faced
@@ -120,7 +121,7 @@ Maintainer: The faced developers <faced@localhost>
 Section: misc
 Priority: optional
 Installed-Size: $(find "$root" -type f ! -path '*/DEBIAN/*' -printf '%s\n' | awk '{ kb += int(($1 + 1023) / 1024) } END { print kb }')
-Depends: libc6, libstdc++6, libgcc-s1, ca-certificates, init-system-helpers, systemd | systemd-standalone-sysusers, $(opencv_packages "$arch" "$suite"), gstreamer1.0-plugins-base, gstreamer1.0-plugins-good
+Depends: libc6, libstdc++6, libgcc-s1, ca-certificates, init-system-helpers (>= 1.51), systemd | systemd-standalone-sysusers, $(opencv_packages "$arch" "$suite"), gstreamer1.0-plugins-base, gstreamer1.0-plugins-good
 Recommends: gstreamer1.0-plugins-bad
 Description: Face recognition for the door
  A daemon that watches a camera and tells the house over MQTT who is standing

@@ -1,0 +1,281 @@
+#!/usr/bin/env bash
+# Everything about packages and images that is too long for every change: by hand, and before a release. As root.
+#   check-packages.sh [PART]... [--of ARCH/RELEASE]...     default: all parts, for {amd64,arm64}/{bookworm,trixie}
+#     build      makes the packages: at most 70 MB each
+#     identical  makes them again from a clone in another folder: bit for bit the same; the tree must be committed
+#     content    what they hold: no paths of this machine, nothing but root may write; lintian
+#     install    amd64: installed in a clean Debian, used, upgraded, downgraded, removed, purged
+#     arm64      check-arm64.sh: the arm64 package of bookworm under qemu
+#     image      OCI images from the packages, unpacked and run; made twice, they are the same
+#     systemd    check-systemd.sh: the installed package under a booted systemd
+# Needs a checkout that is set up with --test, and what deploy/packages/cross.txt names. What was fetched from Debian is kept
+# in ${XDG_CACHE_HOME:-~/.cache}/faced-debian, what was unpacked of it in build/cross.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. deploy/lib.sh
+# shellcheck source-path=SCRIPTDIR source=cross-lib.sh
+. deploy/cross-lib.sh
+# shellcheck disable=SC1091 # it is checked by itself
+. deploy/check/pi4-files.sh
+
+PARTS=(build identical content install arm64 image systemd)
+parts=() targets=()
+while [ "$#" -gt 0 ]; do
+  case $1 in
+    --of) known "${2%/*}" "${2#*/}"; targets+=("$2"); shift ;;
+    *) [[ " ${PARTS[*]} " == *" $1 "* ]] || die "check-packages.sh takes ${PARTS[*]} and --of ARCH/RELEASE, not $1"; parts+=("$1") ;;
+  esac
+  shift
+done
+[ "${#parts[@]}" -gt 0 ] || parts=("${PARTS[@]}")
+[ "${#targets[@]}" -gt 0 ] || targets=(amd64/bookworm amd64/trixie arm64/bookworm arm64/trixie)
+[ "$(id -u)" -eq 0 ] || die "this mounts and changes root: run it with sudo"
+
+version=$(node -p 'require("./package.json").version')
+out=$PWD/build/packages
+dir=$CROSS_DIR/check-packages
+mkdir -p "$dir" "$out"
+this_arch=$(dpkg --print-architecture)
+file_of() { echo "$out/faced_$version+${1#*/}_${1%/*}.deb"; }
+# of TARGET WHAT: a line for the table at the end, kept from run to run as long as the package is the same.
+of() { echo "$(sha256sum "$(file_of "$1")" | cut -d' ' -f1) $2" >>"$dir/results"; }
+touch "$dir/results"
+
+build() {
+  local target
+  bash deploy/package.sh --out "$out" "${targets[@]}"
+  for target in "${targets[@]}"; do of "$target" build; done
+}
+
+identical() {
+  local target clone="$dir/a clone in another folder/faced"
+  [ -z "$(git status --porcelain)" ] || die "commit first: a clone has only what is committed"
+  step "The same from another folder"
+  rm -rf "$clone"
+  git clone --quiet . "$clone"
+  (
+    cd "$clone"
+    ONNXRUNTIME_NODE_INSTALL=skip npm ci --ignore-scripts --prefer-offline --no-fund --no-audit
+    FACED_CROSS_DIR='' bash deploy/package.sh "${targets[@]}"
+  )
+  for target in "${targets[@]}"; do
+    cmp "$(file_of "$target")" "$clone/build/packages/$(basename "$(file_of "$target")")"
+    of "$target" identical
+  done
+  rm -rf "$clone"
+}
+
+content() {
+  local target tree="$dir/content" found
+  for target in "${targets[@]}"; do
+    step "What is in the package for $target"
+    rm -rf "$tree"
+    dpkg-deb --raw-extract "$(file_of "$target")" "$tree"
+    found=$(grep -rlF -e "$PWD" -e "$CROSS_DIR" "$tree" || true)
+    [ -z "$found" ] || die "paths of this machine are in $found"
+    found=$(dpkg-deb --contents "$(file_of "$target")" | grep -vE '^(d|-)rwxr-xr-x root/root |^-rw-r--r-- root/root |^lrwxrwxrwx root/root ' || true)
+    [ -z "$found" ] || die "these are not as files of root are: $found"
+    if command -v lintian >/dev/null; then
+      lintian --fail-on error --suppress-tags "$LINTIAN_KNOWN" "$(file_of "$target")"
+    else
+      echo "lintian is not installed: left out"
+    fi
+    of "$target" content
+  done
+  rm -rf "$tree"
+}
+# What Debian asks of packages in its archive; and the libraries in Node.js and ONNX Runtime, which are as their makers ship
+# them.
+LINTIAN_KNOWN="dir-or-file-in-opt,bogus-mail-host,embedded-library,unstripped-binary-or-object,hardening-no-pie"
+
+# clean_debian SUITE ROOT: a Debian as its installer leaves it at the least, in which nothing is started.
+clean_debian() {
+  local suite=$1 root=$2 base="$CROSS_DIR/debian-$1.tar"
+  rm -rf "$root"
+  mkdir -p "$root"
+  if [ ! -f "$base" ]; then
+    step "A clean Debian $suite"
+    mkdir -p "$ARCHIVES"
+    debootstrap --variant=minbase --cache-dir="$ARCHIVES" "$suite" "$root" "${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$dir/debootstrap.log" 2>&1 ||
+      die "debootstrap failed: see $dir/debootstrap.log"
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+    tar -C "$root" -cf "$base.part" .
+    mv "$base.part" "$base"
+  else
+    tar -C "$root" -xf "$base"
+  fi
+  cp -L /etc/resolv.conf "$root/etc/"
+}
+
+# inside ARCH ROOT COMMAND...: runs it there, with processes and mounts of its own, which end with it; with AS=USER:GROUP as
+# that user. A program for another processor runs by qemu, known to the kernel in a user namespace of its own alone.
+inside() {
+  local arch=$1 root=$2 go="$dir/go" pid user=()
+  shift 2
+  [ "$arch" = "$this_arch" ] || { user=(--user); pi4_files "$dir/pi4"; }
+  rm -f "$go"
+  mkfifo "$go"
+  # shellcheck disable=SC2016 # for the other shell
+  unshare "${user[@]}" --mount --pid --fork --kill-child bash -euc '
+    arch=$1 root=$2 archives=$3 pi4=$4 go=$5
+    shift 5
+    read -r _ <"$go"
+    mount -t proc proc "$root/proc"
+    mount -t tmpfs tmpfs "$root/dev"
+    mkdir "$root/dev/shm"
+    for device in null zero random urandom; do
+      : >"$root/dev/$device"
+      mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    [ ! -d "$root/var/cache/apt/archives" ] || mount --bind "$archives" "$root/var/cache/apt/archives"
+    if [ "$arch" = arm64 ] && [ "$(uname -m)" != aarch64 ]; then
+      mount --bind "$pi4/proc/cpuinfo" "$root/proc/cpuinfo"
+      mount --bind "$pi4/sys" "$root/sys"
+      export QEMU_CPU=cortex-a72
+      mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+      printf "%s" ":aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:$(command -v qemu-aarch64-static):F" >/proc/sys/fs/binfmt_misc/register
+    else
+      mount --bind /sys "$root/sys"
+    fi
+    exec chroot ${AS:+--userspec="$AS"} "$root" "$@"' _ "$arch" "$root" "$ARCHIVES" "$dir/pi4" "$go" "$@" <&0 &
+  pid=$!
+  if [ "$arch" != "$this_arch" ]; then
+    until [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.05; done
+    echo "0 0 65536" >"/proc/$pid/uid_map"
+    echo "0 0 65536" >"/proc/$pid/gid_map"
+  fi
+  echo >"$go"
+  wait "$pid"
+}
+
+# Pictures, models and answers that the checks share.
+material() {
+  [ -f "$dir/material/crops.json" ] && return
+  step "Pictures"
+  bin/faced model fetch --demo >/dev/null
+  mkdir -p "$dir/material"
+  node deploy/check/prepare.mjs "$dir/material"
+}
+models_dir() { bin/faced model list --json | node -p 'JSON.parse(require("fs").readFileSync(0, "utf8")).dir'; }
+
+# bring ROOT: what the checks use, in ROOT/check.
+bring() {
+  local models
+  models=$(models_dir)
+  mkdir -p "$1/check/models"
+  cp -r "$dir/material" "$models/demo" "$1/check/"
+  cp "$models"/{ultraface,landmarks68,minifasnet,mobilefacenet}.onnx "$1/check/models/"
+  # Where this machine reaches the network through a certificate of its own.
+  [ -z "${NODE_EXTRA_CA_CERTS:-}" ] || cp "$NODE_EXTRA_CA_CERTS" "$1/check/ca.pem"
+  chmod -R a+rX "$1/check"
+}
+certificates=(env ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/check/ca.pem})
+
+# newer PACKAGE FILE: the same package under a higher version.
+newer() {
+  rm -rf "$dir/newer"
+  dpkg-deb --raw-extract "$1" "$dir/newer"
+  sed -i 's/^Version: /&9:/' "$dir/newer/DEBIAN/control"
+  dpkg-deb --root-owner-group -Zgzip -z1 --build "$dir/newer" "$2" >/dev/null
+  rm -rf "$dir/newer"
+}
+
+install() {
+  local target suite root="$dir/root"
+  material
+  for target in "${targets[@]}"; do
+    [ "${target%/*}" = "$this_arch" ] || continue
+    suite=${target#*/}
+    clean_debian "$suite" "$root"
+    step "The package in a clean Debian $suite"
+    bring "$root"
+    cp "$(file_of "$target")" "$root/check/old.deb"
+    newer "$(file_of "$target")" "$root/check/new.deb"
+    cp deploy/check/installed.sh "$root/check/"
+    inside "$this_arch" "$root" "${certificates[@]}" bash /check/installed.sh /check/old.deb /check/new.deb
+    of "$target" install
+    rm -rf "$root"
+  done
+}
+
+arm64() {
+  bash deploy/check-arm64.sh
+  # It makes the package itself.
+  cmp "$(file_of arm64/bookworm)" "$CROSS_DIR"/check-arm64/out/*.deb
+  of arm64/bookworm arm64
+}
+
+image() {
+  local target suite file
+  material
+  for target in "${targets[@]}"; do
+    suite=${target#*/} file=$(file_of "$target")
+    file=${file%.deb}.oci.tar
+    bash deploy/image.sh "$(file_of "$target")"
+    sha256sum "$file" >"$dir/image.sha256"
+    bash deploy/image.sh "$(file_of "$target")"
+    sha256sum --check --quiet "$dir/image.sha256" || die "the image for $target is another one when it is made again"
+    if command -v skopeo >/dev/null; then
+      skopeo inspect "docker-archive:$file" >/dev/null
+      skopeo inspect "oci-archive:$file" >/dev/null
+    fi
+    step "The image for $target, unpacked and run"
+    rm -rf "$dir/bundle" "$dir/layout"
+    mkdir -p "$dir/layout"
+    tar -C "$dir/layout" -xf "$file"
+    umoci unpack --image "$dir/layout:$version-$suite" "$dir/bundle"
+    rm -rf "$dir/layout"
+    run_image "${target%/*}" "$dir/bundle"
+    of "$target" image
+    rm -rf "$dir/bundle"
+  done
+}
+
+# run_image ARCH BUNDLE: what its configuration says is run as it says, on pictures.
+run_image() {
+  local arch=$1 root="$2/rootfs" spec start settings
+  # shellcheck disable=SC2016 # JavaScript
+  spec='const { process: spec } = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));'
+  # shellcheck disable=SC2016 # JavaScript
+  [ "$(node -p "$spec"'`${spec.user.uid} ${spec.user.gid} ${spec.args.join(" ")}`' "$2/config.json")" = "871 871 /usr/local/bin/faced-container run" ] ||
+    die "the image starts something else"
+  mapfile -t settings < <(node -p "$spec"' spec.env.join("\n")' "$2/config.json")
+  start=(env -i "${settings[@]}" FACED_MQTT_EMBEDDED_PORT=0 FACED_HTTP_PORT=0 /usr/local/bin/faced-container)
+  bring "$root"
+  local id
+  for id in ultraface landmarks68 minifasnet mobilefacenet; do
+    AS=871:871 inside "$arch" "$root" "${start[@]}" model fetch "$id" --from "/check/models/$id.onnx"
+  done
+  AS=871:871 inside "$arch" "$root" "${start[@]}" doctor || true
+  AS=871:871 inside "$arch" "$root" "${start[@]}" enroll Ada /check/material/enroll
+  AS=871:871 inside "$arch" "$root" "${start[@]}" run --once --json --source images:/check/material/pictures >"$dir/events.ndjson"
+  [ "$(grep -o '"decision":"[a-z]*"' "$dir/events.ndjson" | sort | tr '\n' ' ')" = '"decision":"known" "decision":"unknown" ' ] ||
+    die "other decisions than one known and one stranger: $(cat "$dir/events.ndjson")"
+}
+
+systemd() {
+  if [ -f deploy/check-systemd.sh ]; then
+    bash deploy/check-systemd.sh
+  else
+    echo "there is no deploy/check-systemd.sh: left out"
+  fi
+}
+
+table() {
+  local target file sum
+  step "What was checked of these packages"
+  for target in "${targets[@]}"; do
+    file=$(file_of "$target")
+    [ -f "$file" ] || continue
+    sum=$(sha256sum "$file" | cut -d' ' -f1)
+    printf '%-34s %9s bytes  %s  %s\n' "$(basename "$file")" "$(stat -c %s "$file")" "$sum" \
+      "$(sed -n "s/^$sum //p" "$dir/results" | LC_ALL=C sort -u | tr '\n' ' ')"
+    file=${file%.deb}.oci.tar
+    [ ! -f "$file" ] || printf '%-34s %9s bytes  %s\n' "$(basename "$file")" "$(stat -c %s "$file")" "$(sha256sum "$file" | cut -d' ' -f1)"
+  done
+}
+
+for part in "${parts[@]}"; do "$part"; done
+table
