@@ -9,7 +9,7 @@ import { DEFAULT_BACKOFF } from './backoff.js';
 import { deviceProblem, senderProblem } from './device.js';
 import { LiveSource } from './live.js';
 import { boardOf, completePipeline, csiPipeline } from './pipelines.js';
-import { parseSource, redactSource, type SourceSpec } from './source-uri.js';
+import { parseSource, redactSource, type SourceSpec, smallerMode } from './source-uri.js';
 
 export { parseSource, redactSource, SOURCE_FORMS, type SourceSpec } from './source-uri.js';
 
@@ -74,18 +74,22 @@ export async function createSource(options: CameraOptions, deps: CameraDeps): Pr
       return new DemoSource({ camera, photographs, loop: spec.loop }, { clock, pause });
     }
     default: {
-      const capture: CaptureOptions = {
-        ...(await deviceOf(spec)),
+      const captureOf = async (one: LiveSpec): Promise<CaptureOptions> => ({
+        ...(await deviceOf(one)),
         delivery: 'newest',
         openTimeoutMs,
         readTimeoutMs: freezeAfterMs,
         ...(options.maxFps === undefined ? {} : { maxFps: options.maxFps }),
-      };
+      });
+      const usual = await captureOf(spec);
+      const smaller = 'mode' in spec ? smallerMode(spec.mode) : null;
+      const small =
+        smaller === null || !('mode' in spec) ? usual : await captureOf({ ...spec, mode: smaller });
       const label = redactSource(options.source);
       return new LiveSource(
-        { camera, label, freezeAfterMs, backoff: DEFAULT_BACKOFF },
+        { camera, label, freezeAfterMs, backoff: DEFAULT_BACKOFF, reducible: small !== usual },
         {
-          createStream: () => new Capture(capture),
+          createStream: (share) => new Capture(share < 1 ? small : usual),
           logger,
           pause,
           random: deps.random ?? Math.random,

@@ -23,10 +23,13 @@ export interface LiveOptions {
   readonly label: string;
   readonly freezeAfterMs: number;
   readonly backoff: BackoffOptions;
+  /** The camera can be asked for smaller frames. Default false. */
+  readonly reducible?: boolean;
 }
 
 export interface LiveDeps {
-  readonly createStream: () => Stream;
+  /** @param share of the usual frame's sides; less than 1 only where {@link LiveOptions.reducible} */
+  readonly createStream: (share: number) => Stream;
   readonly logger: Logger;
   /** Waits; ends early, without an error, when the signal aborts. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -61,11 +64,25 @@ export class LiveSource implements FrameSource {
   #opened = 0;
   #failures = 0;
   #steady = 0;
+  /** Of the usual frame's sides: what is wanted, and what the open stream was asked for. */
+  #share = 1;
+  #openShare = 1;
+  #reducible: boolean;
+  /** The usual frame's width, as it came; null: none came yet. */
+  #fullWidth: number | null = null;
+  /** The open stream has given a frame. */
+  #gave = false;
 
   constructor(options: LiveOptions, deps: LiveDeps) {
     this.camera = options.camera;
     this.#options = options;
     this.#deps = deps;
+    this.#reducible = options.reducible ?? false;
+  }
+
+  /** The camera is opened anew for it, which costs about a second without frames. */
+  resize(share: number): void {
+    if (this.#reducible) this.#share = share;
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -77,12 +94,13 @@ export class LiveSource implements FrameSource {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
+        if (this.#stream !== undefined && this.#openShare !== this.#share) await this.#close();
         const stream = this.#stream ?? (await this.#open());
         const taken = await stream.next({ timeoutMs: this.#options.freezeAfterMs, signal });
         if (taken !== null) return this.#read(stream, taken);
         if (!signal.aborted) throw new FacedError('source.failed', 'the stream ended');
       } catch (error) {
-        if (!signal.aborted) await this.#recover(error);
+        if (!signal.aborted && !(await this.#backToFull(error))) await this.#recover(error);
       }
     }
     this.#state = 'stopped';
@@ -112,11 +130,14 @@ export class LiveSource implements FrameSource {
     if (this.#stuck.length >= MOST_STUCK) {
       throw new FacedError('source.open-failed', 'its driver hangs and does not let go of the device');
     }
-    this.#state = 'opening';
-    const stream = this.#deps.createStream();
+    const resized = this.#state === 'open';
+    if (!resized) this.#state = 'opening';
+    this.#openShare = this.#share;
+    this.#gave = false;
+    const stream = this.#deps.createStream(this.#share);
     this.#stream = stream;
     await stream.open(this.#stopping.signal);
-    this.#opened++;
+    if (!resized) this.#opened++;
     this.#seqBefore = this.#lastSeq;
     this.#steady = 0;
     return stream;
@@ -129,6 +150,12 @@ export class LiveSource implements FrameSource {
     }
     stream.readInto(this.#buffer);
     this.#recovered();
+    this.#gave = true;
+    if (this.#openShare === 1) this.#fullWidth = width;
+    const reduced =
+      this.#openShare === 1 || this.#fullWidth === null
+        ? this.#openShare
+        : Math.min(1, width / this.#fullWidth);
     this.#lastSeq = this.#seqBefore + taken.seq;
     return {
       ...this.#buffer,
@@ -136,7 +163,19 @@ export class LiveSource implements FrameSource {
       seq: this.#lastSeq,
       capturedAt: taken.capturedAt,
       still: false,
+      ...(reduced < 1 ? { reduced } : {}),
     };
+  }
+
+  /** A camera that gives nothing when it is asked for less is not asked again. */
+  async #backToFull(thrown: unknown): Promise<boolean> {
+    if (this.#openShare === 1 || this.#gave) return false;
+    this.#reducible = false;
+    this.#share = 1;
+    const reason = FacedError.from(thrown).message;
+    this.#deps.logger.info({ camera: this.camera, reason }, 'the camera gives no smaller frames');
+    await this.#close();
+    return true;
   }
 
   #recovered(): void {

@@ -57,6 +57,15 @@ export function parseSource(source: string): SourceSpec {
   }
 }
 
+/** What the detectors look at: in less they find fewer faces. */
+const LEAST_MODE = { width: 320, height: 240 };
+
+/** Half the sides, for a machine that is hot; null where that would be too little to find faces in. */
+export function smallerMode({ width, height, fps }: CameraMode): CameraMode | null {
+  const half = { width: 2 * Math.round(width / 4), height: 2 * Math.round(height / 4), fps };
+  return half.width < LEAST_MODE.width || half.height < LEAST_MODE.height ? null : half;
+}
+
 /** A camera on a wire whose URI names no size is asked for this one; other sources have their own. */
 export function withFrame(source: string, { width, height }: Pick<CameraMode, 'width' | 'height'>): string {
   if (!/^(v4l2|csi):/.test(source) || /[?&](width|height)=/.test(source)) return source;

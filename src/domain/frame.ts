@@ -30,6 +30,8 @@ export interface Frame extends Image {
   readonly capturedAt: Instant;
   /** True when the picture has nothing to do with the one before it (a folder of images): it is not tracked. */
   readonly still: boolean;
+  /** Its sides as a share of what the camera gives otherwise, 0 to 1; left out: it is as large as ever. */
+  readonly reduced?: number;
   /**
    * Where this picture lies on the clip's own clock, milliseconds, when the clip is read faster (or slower) than it was
    * filmed. Rules about durations go by it where it is given, by `capturedAt` otherwise.

@@ -85,6 +85,8 @@ export class CameraLoop {
   #snapshots: ((jpeg: Uint8Array | null) => void)[] = [];
   #over = false;
   #pace: Pace = PACES[0];
+  /** Of the last frame. */
+  #size: { readonly width: number; readonly height: number } | null = null;
   #held = false;
   /** As of the last detection, for people who watch. */
   #inView: readonly { track: string; box: Box }[] = [];
@@ -144,6 +146,7 @@ export class CameraLoop {
   /** From the next frame on. */
   setPace(pace: Pace): void {
     this.#pace = pace;
+    this.#parts.source.resize?.(pace.frame);
   }
 
   stats(): CameraStats {
@@ -207,8 +210,8 @@ export class CameraLoop {
   async #moving(moment: Moment): Promise<void> {
     const { stages } = this.#parts;
     const { image, nowMs } = moment;
-    // A clip that begins anew: nobody of before is in view.
-    if (nowMs < this.#lastMs) await this.#endAll();
+    // A clip that begins anew: nobody of before is in view. In a frame of another size nothing is where it was.
+    if (nowMs < this.#lastMs || this.#sizeChanged(image)) await this.#endAll();
     this.#lastMs = nowMs;
     const gateAt = stages.now();
     const open = this.#gate.look(this.#view.thumbnail(image), nowMs, this.#tracker.alive > 0);
@@ -221,7 +224,7 @@ export class CameraLoop {
     const settled = this.#shots.settled(nowMs) && this.#life.settled;
     if (nowMs - this.#detectedMs < this.#settledEveryMs(moment.frame) && settled) return;
     this.#detectedMs = nowMs;
-    const faces = await this.#detect(this.#parts.detector, image);
+    const faces = await this.#detect(this.#parts.detector, moment);
     const trackAt = stages.lap('detect', detectAt);
     const { seen, ended } = this.#tracker.update(faces, nowMs);
     stages.lap('track', trackAt);
@@ -272,7 +275,7 @@ export class CameraLoop {
   async #still(moment: Moment): Promise<void> {
     const { stages, stillDetector, events } = this.#parts;
     const detectAt = stages.now();
-    const faces = await this.#detect(stillDetector, moment.image);
+    const faces = await this.#detect(stillDetector, moment);
     stages.lap('detect', detectAt);
     for (const sighting of await this.#shots.still(faces, moment, ulid)) {
       events.emit('sighted', this.#life.ofPicture(sighting));
@@ -280,15 +283,22 @@ export class CameraLoop {
     }
   }
 
-  async #detect(detector: FaceDetector, image: Image): Promise<Face[]> {
+  async #detect(detector: FaceDetector, { image, frame }: Moment): Promise<Face[]> {
     const { view } = this.#parts;
-    const { minFace } = view;
+    // The same people count in a smaller frame: those as near as before.
+    const minFace = view.minFace === undefined ? undefined : view.minFace * (frame.reduced ?? 1);
     const onUnusable = this.#onUnusable;
     const faces = await detector.detect(
       image,
       minFace === undefined ? { onUnusable } : { onUnusable, minSize: minFace },
     );
     return faces.filter((one) => counts(view, one.box, image.width, image.height));
+  }
+
+  #sizeChanged({ width, height }: Image): boolean {
+    const before = this.#size;
+    this.#size = { width, height };
+    return before !== null && (before.width !== width || before.height !== height);
   }
 
   async #end(track: Track): Promise<void> {

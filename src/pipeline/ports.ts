@@ -39,6 +39,8 @@ export interface FrameSource {
    * (end of a file, or stopped). The frame's bytes are valid until the next call.
    */
   next(): Promise<Frame | null>;
+  /** Frames with sides of this share of the usual, 0 to 1, as soon as they can be had. Left out: it has one size. */
+  resize?(share: number): void;
   stop(): Promise<void>;
   stats(): SourceStats;
 }

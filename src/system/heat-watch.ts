@@ -82,7 +82,8 @@ export class HeatWatch {
     const { level, why } = change;
     const say = level > before ? log.warn.bind(log) : log.info.bind(log);
     const of = PACES.length - 1;
-    say({ step: level, of, why, share: this.#governor.pace.share }, 'the cameras’ pace has changed');
+    const { share, frame } = this.#governor.pace;
+    say({ step: level, of, why, share, frame }, 'the cameras’ pace has changed');
     onPace(this.#governor.pace);
   }
 }

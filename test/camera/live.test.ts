@@ -192,6 +192,73 @@ test('a frame of another size has a buffer of its size', async () => {
   await source.stop();
 });
 
+/** A camera of 8x4 that can be asked for half of it; `gives`: what it does then. */
+function resizable(gives: Script) {
+  const asked: number[] = [];
+  const { logger, lines } = recordingLogger();
+  const source = new LiveSource(
+    { camera: 'door', label: 'x', freezeAfterMs: 10, backoff: DEFAULT_BACKOFF, reducible: true },
+    {
+      createStream: (share) => {
+        asked.push(share);
+        return new ScriptedStream(share < 1 ? gives : [[8, 4] as const, [8, 4] as const]);
+      },
+      logger,
+      pause: async () => {},
+      random: () => 0,
+    },
+  );
+  const next = async () => {
+    const frame = await source.next();
+    return [frame?.width, frame?.reduced];
+  };
+  return { source, asked, lines, next };
+}
+
+test('a hot machine takes smaller frames from a camera that can give them, and it counts as no outage', async () => {
+  const { source, asked, lines, next } = resizable([
+    [4, 2],
+    [4, 2],
+  ]);
+  await source.start(new AbortController().signal);
+  assert.deepEqual(await next(), [8, undefined]);
+  source.resize(0.5);
+  assert.deepEqual(await next(), [4, 0.5]);
+  source.resize(0.5);
+  assert.deepEqual(await next(), [4, 0.5]);
+  source.resize(1);
+  assert.deepEqual(await next(), [8, undefined]);
+  assert.deepEqual(asked, [1, 0.5, 1]);
+  const { reopened, state, received } = source.stats();
+  assert.deepEqual([reopened, state, received], [0, 'open', 4]);
+  assert.deepEqual(lines, []);
+  await source.stop();
+});
+
+test('one that answers with its usual size is looked at as before; one that gives nothing is not asked again', async () => {
+  const usual = resizable([[8, 4]]);
+  await usual.source.start(new AbortController().signal);
+  await usual.next();
+  usual.source.resize(0.5);
+  assert.deepEqual(await usual.next(), [8, undefined]);
+  await usual.source.stop();
+  for (const gives of ['no', ['freeze'], ['end']] as const) {
+    const { source, asked, lines, next } = resizable(gives);
+    await source.start(new AbortController().signal);
+    await next();
+    source.resize(0.5);
+    assert.deepEqual(await next(), [8, undefined]);
+    source.resize(0.5);
+    assert.deepEqual(await next(), [8, undefined]);
+    assert.deepEqual(asked, [1, 0.5, 1]);
+    assert.deepEqual(
+      lines.map(({ message }) => message),
+      ['the camera gives no smaller frames'],
+    );
+    await source.stop();
+  }
+});
+
 test('stopping ends a wait with null, by stop() or by the signal', async () => {
   const { source } = camera([[S]]);
   await source.start(new AbortController().signal);

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSource, redactSource, SOURCE_FORMS, withFrame } from '../../src/camera/source-uri.js';
+import {
+  parseSource,
+  redactSource,
+  SOURCE_FORMS,
+  smallerMode,
+  withFrame,
+} from '../../src/camera/source-uri.js';
 import { FacedError } from '../../src/domain/errors.js';
 
 const MODE = { width: 640, height: 480, fps: 15 };
@@ -91,4 +97,13 @@ test('a camera on a wire that names no size is asked for the one that suits the 
     assert.equal(withFrame(source, frame), asked);
     parseSource(asked);
   }
+});
+
+test('half a frame is what a hot machine asks for, unless faces could not be found in it', () => {
+  const half = (width: number, height: number) => smallerMode({ width, height, fps: 15 });
+  assert.deepEqual(half(640, 480), { width: 320, height: 240, fps: 15 });
+  assert.deepEqual(half(1280, 720), { width: 640, height: 360, fps: 15 });
+  assert.deepEqual(half(1366, 768), { width: 684, height: 384, fps: 15 });
+  assert.equal(half(320, 240), null);
+  assert.equal(half(640, 400), null);
 });

@@ -130,6 +130,53 @@ test('at a slower pace faces that are known already are looked at less often, an
   assert.equal(slowClip, clip);
 });
 
+test('when the frames get smaller nobody of before is followed into them, and the same people are near enough', async () => {
+  const asked: (number | undefined)[] = [];
+  const small = createImage(160, 120, 'bgr24');
+  small.data.set(IMAGE.data.subarray(0, small.data.length));
+  let at = 0;
+  const { run, loop, ended, seen } = loopOver([], () => [], {
+    view: { minFace: 60 },
+    detector: {
+      detect: async (image, options) => {
+        asked.push(options?.minSize);
+        return [face(image.width === 320 ? 80 : 40)];
+      },
+    },
+    next: async () => {
+      at += 250;
+      if (at > 4000) return null;
+      const frame = { camera: 'door', seq: at, still: false, capturedAt: { monotonicMs: at, wallMs: 0 } };
+      return at <= 2000 ? { ...IMAGE, ...frame } : { ...small, ...frame, reduced: 0.5 };
+    },
+  });
+  loop.setPace({ ...PACES[0], settledEveryMs: 0 });
+  await run();
+  assert.deepEqual([...new Set(asked)], [60, 30]);
+  assert.equal(ended.length, 2, 'one track in each size');
+  assert.ok(seen.length > 0);
+});
+
+test('a pace with smaller frames is handed on to the camera', async () => {
+  const shares: number[] = [];
+  const { loop } = loopOver([], () => []);
+  assert.doesNotThrow(() => loop.setPace(PACES[0]), 'a source of one size');
+  const source: FrameSource = {
+    camera: 'door',
+    start: async () => {},
+    next: async () => null,
+    resize: (share) => void shares.push(share),
+    stop: async () => {},
+    stats: () => ({ state: 'open', received: 0, dropped: 0, reopened: 0, problem: null, problemCode: null }),
+  };
+  const other = loopOver([], () => [], { source });
+  for (const pace of PACES) other.loop.setPace(pace);
+  assert.deepEqual(
+    shares,
+    PACES.map(({ frame }) => frame),
+  );
+});
+
 test('the error of a frame is counted, and the loop goes on', async () => {
   const { run, loop, failures, seen } = loopOver(every(100, 1000), (index) => {
     if (index === 3 || index === 4) throw new Error('the network stumbled');

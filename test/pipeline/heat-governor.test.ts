@@ -31,11 +31,20 @@ test('a closed case in the sun: the pace goes down before the limit, by single l
     return level;
   });
   assert.equal(levels.at(-1), PACES.length - 1);
+  const smaller = levels.findIndex((level) => (PACES[level]?.frame ?? 1) < 1);
+  assert.ok(
+    smaller > first && (curve[smaller]?.temperatureC ?? 100) < 80,
+    'frames are smaller before the limit',
+  );
   for (const [index, pace] of PACES.entries()) {
     assert.ok(pace.share > 0 && pace.share <= 1);
     const before = PACES[index - 1];
     if (before !== undefined)
-      assert.ok(pace.share < before.share && pace.settledEveryMs > before.settledEveryMs);
+      assert.ok(
+        pace.share < before.share &&
+          pace.frame <= before.frame &&
+          pace.settledEveryMs > before.settledEveryMs,
+      );
   }
 });
 

@@ -121,6 +121,8 @@ export interface Health {
     readonly memoryFree: number | null;
     readonly memoryTotal: number | null;
     readonly memoryLevel: number | null;
+    /** The cameras’ pace, for the sake of heat: 0 full, 3 slowest. */
+    readonly heatLevel: number;
   };
   readonly stages: Readonly<Record<string, { totalMs: number; count: number; maxMs: number }>>;
 }

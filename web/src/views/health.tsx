@@ -51,10 +51,6 @@ function Shown({ reports, last }: { reports: readonly Report[]; last: Report }) 
           <Figure name={t('health.outbox')} value={`${number(outbox.waiting)} / ${number(outbox.limit)}`} />
           <Figure name={t('health.queue')} value={number(waiting.looks)} />
           <Figure
-            name={t('health.memory')}
-            value={level === null ? '–' : t(`health.memory${level as 0 | 1 | 2}`)}
-          />
-          <Figure
             name={t('health.uptime')}
             value={t('health.hours', { n: number(last.uptimeS / 3600, 1) })}
           />
@@ -63,6 +59,13 @@ function Shown({ reports, last }: { reports: readonly Report[]; last: Report }) 
       </section>
       <section class="card">
         <h2>{t('health.machine')}</h2>
+        <dl class="figures">
+          <Figure
+            name={t('health.memory')}
+            value={level === null ? '–' : t(`health.memory${level as 0 | 1 | 2}`)}
+          />
+          <Figure name={t('health.pace')} value={t(`health.pace${machine.heatLevel as 0 | 1 | 2 | 3}`)} />
+        </dl>
         {machine.temperatureC !== null && (
           <Spark
             label={t('health.temperature')}
