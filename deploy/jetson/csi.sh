@@ -3,9 +3,10 @@
 #   csi.sh [--socket PATH] [--sensor N] [--width W] [--height H] [--fps F]    runs until it is ended
 #   csi.sh --source …    prints the source for faced.yaml instead
 #   csi.sh --test …      a test picture in place of the camera (any machine with GStreamer)
+#   csi.sh --dry-run …   says what it would run
 set -euo pipefail
 
-socket='' sensor=0 width=1280 height=720 fps=15 mode=camera
+socket='' sensor=0 width=1280 height=720 fps=15 mode=camera dry=no
 while [ "$#" -gt 0 ]; do
   case $1 in
     --socket) socket=${2:?}; shift ;;
@@ -14,7 +15,8 @@ while [ "$#" -gt 0 ]; do
     --height) height=${2:?}; shift ;;
     --fps) fps=${2:?}; shift ;;
     --source | --test) mode=${1#--} ;;
-    *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --dry-run) dry=yes ;;
+    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
@@ -33,8 +35,10 @@ case $mode in
       "video/x-raw(memory:NVMM),format=NV12,width=$width,height=$height,framerate=$fps/1" ! nvvidconv ! "$caps")
     ;;
 esac
+# Room for eight pictures; 432 is 0660.
+command=(gst-launch-1.0 -q "${source[@]}" ! shmsink "socket-path=$socket" perms=432 wait-for-connection=false
+  sync=false "shm-size=$((width * height * 12))")
+[ "$dry" = no ] || { echo "${command[*]}"; exit; }
 # What a sender that was killed left behind: shmsink would take another name, which nobody reads.
 rm -f "$socket"
-# Room for eight pictures; 432 is 0660.
-exec gst-launch-1.0 -q "${source[@]}" ! shmsink "socket-path=$socket" perms=432 wait-for-connection=false sync=false \
-  "shm-size=$((width * height * 12))"
+exec "${command[@]}"

@@ -28,6 +28,20 @@ run() {
 [ "$dry" = yes ] || grep -qsi -e nvidia -e jetson /proc/device-tree/model ||
   { echo "host.sh: this is no Jetson" >&2; exit 1; }
 
+# What is built here needs TensorRT 8.2 or later (JetPack 4.6.1, L4T 32.7) with its headers, and CUDA's.
+missing() {
+  echo "host.sh: $1" >&2
+  [ "$dry" = yes ] || exit 1
+}
+read -r major minor < <(sed -n 's/^# R\([0-9]*\) (release), REVISION: \([0-9]*\).*/\1 \2/p' /etc/nv_tegra_release 2>/dev/null) ||
+  major=0 minor=0
+[ "$major" -eq 0 ] || [ $((major * 1000 + minor)) -ge 32007 ] ||
+  missing "L4T $major.$minor is too old: install JetPack 4.6.1 or later"
+[ -f "/usr/include/$(uname -m)-linux-gnu/NvInfer.h" ] || [ -f /usr/include/NvInfer.h ] ||
+  missing "TensorRT's headers are not installed: apt install nvidia-jetpack"
+[ -f /usr/local/cuda/include/cuda_runtime_api.h ] ||
+  missing "CUDA's headers are not in /usr/local/cuda/include: apt install nvidia-jetpack"
+
 run install -D -m 0644 "$root/systemd/faced.sysusers" /usr/lib/sysusers.d/faced.conf
 run install -D -m 0644 "$root/systemd/faced.tmpfiles" /usr/lib/tmpfiles.d/faced.conf
 run systemd-sysusers faced.conf

@@ -9,9 +9,12 @@ import { temporaryDir } from '../helpers/dirs.js';
 const scripts = [
   'bin/faced',
   '.ci/run',
-  ...readdirSync(join(ROOT, 'deploy'))
-    .filter((name) => name.endsWith('.sh'))
-    .map((name) => `deploy/${name}`),
+  'native/tensorrt/check-headers.sh',
+  ...['deploy', 'deploy/pi', 'deploy/jetson'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.sh'))
+      .map((name) => `${folder}/${name}`),
+  ),
 ];
 const has = (program: string) => spawnSync(program, ['--version']).error === undefined;
 
