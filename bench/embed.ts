@@ -4,8 +4,9 @@
  *   node dist/bench/embed.js --images DIR [--workers 1,2,4] [--rounds 3] [--devices cpu]
  *
  * Calls the command in turn with each number of preparing threads, so that a busy moment of the machine falls on all of
- * them alike, and tells the medians of pictures in a second and of how busy the threads were. Ends with an error when
- * two of the files differ by a byte.
+ * them alike, and tells the medians of pictures in a second, of how many processors that kept busy, of the time on a
+ * processor that a picture took, and of how busy the threads were. Ends with an error when two of the files differ by a
+ * byte.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -29,6 +30,8 @@ if (images === undefined) throw new Error('name a folder of photographs: --image
 interface Answer {
   readonly pictures: number;
   readonly picturesPerSecond: number;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly load: { readonly prepare: number; readonly embed: number };
 }
 
@@ -57,13 +60,18 @@ const first = speed(counts[0] ?? '');
 console.log(
   `${cpus()[0]?.model}, ${availableParallelism()} processors, devices ${values.devices}, ${answers.get(counts[0] ?? '')?.[0]?.pictures} pictures, medians of ${values.rounds} rounds, the same bytes each time`,
 );
-console.log('| workers | pictures a second | times | preparing threads busy | embedding busy |');
-console.log('| --- | --- | --- | --- | --- |');
+console.log(
+  '| workers | pictures a second | times | processors busy | CPU ms a picture | preparing threads busy | embedding busy |',
+);
+console.log('| --- | --- | --- | --- | --- | --- | --- |');
 for (const count of counts) {
-  const loads = (answers.get(count) ?? []).map(({ load }) => load);
+  const all = answers.get(count) ?? [];
+  const loads = all.map(({ load }) => load);
+  const busyCores = median(all.map(({ cpuSeconds, seconds }) => cpuSeconds / seconds));
+  const cpuMs = median(all.map(({ cpuSeconds, pictures }) => (1000 * cpuSeconds) / pictures));
   const busy = [loads.map(({ prepare }) => prepare), loads.map(({ embed }) => embed)];
   const percent = busy.map((list) => `${(100 * median(list)).toFixed(0)} %`);
   console.log(
-    `| ${[count, speed(count).toFixed(1), (speed(count) / first).toFixed(2), ...percent].join(' | ')} |`,
+    `| ${[count, speed(count).toFixed(1), (speed(count) / first).toFixed(2), busyCores.toFixed(2), cpuMs.toFixed(1), ...percent].join(' | ')} |`,
   );
 }

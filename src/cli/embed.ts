@@ -43,6 +43,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const bar = io.progress('pictures', files.length);
   bar.advance(resumed);
   const started = performance.now();
+  const before = process.cpuUsage();
   try {
     const load = await embedAll(
       { files, batch, workers, devices, modelsDir, models, rule: 'main', firstBatch, signal: io.signal },
@@ -52,6 +53,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
       },
     );
     const seconds = (performance.now() - started) / 1000;
+    const { user, system } = process.cpuUsage(before);
     const paths = files.map((file) => relative(dir, file).replaceAll('\\', '/'));
     const failed = array.codes.flatMap((code, at) =>
       code === null ? [] : [{ path: paths[at] ?? '', code }],
@@ -72,6 +74,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
         batch,
         seconds,
         picturesPerSecond,
+        cpuSeconds: (user + system) / 1e6,
         load,
       },
       `${rows.length} of ${files.length} pictures in ${seconds.toFixed(1)} s (${picturesPerSecond.toFixed(1)} a second)`,

@@ -28,7 +28,12 @@ interface Refused {
  */
 export async function importFolder(
   dir: string,
-  values: { config?: string | undefined; batch: string; workers?: string | undefined; devices: string },
+  values: {
+    config?: string | undefined;
+    batch: string;
+    workers?: string | undefined;
+    devices?: string | undefined;
+  },
   io: CommandIo,
 ): Promise<ExitCode> {
   const place = settings(io, values);

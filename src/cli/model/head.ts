@@ -44,6 +44,10 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const files = await pictureFiles(dir);
   const placed = files.map((file) => relative(dir, file).replaceAll('\\', '/').split('/'));
   const classes = [...new Set(placed.flatMap((parts) => (parts.length < 2 ? [] : [parts[0] ?? ''])))].sort();
+  if (classes.length === 0)
+    throw new FacedError('calibration.invalid', `${dir} has no folders with pictures in them`, {
+      fix: 'make a folder for each class, such as glasses and none, and put pictures of faces into them',
+    });
   const examples: Example[] = [];
   let without = 0;
   const bar = io.progress('pictures', files.length);

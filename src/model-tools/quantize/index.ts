@@ -1,3 +1,4 @@
+import { FacedError } from '../../domain/errors.js';
 import type { SessionTensor } from '../../inference/raw-session.js';
 import { batchFree } from '../batch.js';
 import { removeDeadChannels } from '../dead.js';
@@ -45,6 +46,7 @@ export interface Quantized {
 /** Static quantisation to 8 bits in QDQ form (Jacob et al. 2018; Krishnamoorthi 2018 for scales per channel). */
 export async function quantizeModel(original: Model, options: QuantizeOptions): Promise<Quantized> {
   const float = await equalised(original, options);
+  refuseUnknownNames(options.float, float);
   const histograms = await observe(float, quantisedValues(float.graph, new Set()), options.inputs);
   const ranges = new Map<string, Range>();
   for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
@@ -72,6 +74,15 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
       inputs: image === null ? inputs : inputs.map((input) => toBytes(input, image)),
     });
   return { float, model, chosen };
+}
+
+function refuseUnknownNames(names: ReadonlySet<string>, { graph }: Model): void {
+  const convolutions = graph.nodes.filter(({ op }) => op === 'Conv').map(({ name }) => name);
+  const unknown = [...names].filter((name) => !graph.nodes.some((node) => node.name === name));
+  if (unknown.length === 0) return;
+  throw new FacedError('usage.invalid', `no layer has the name ${unknown.join(', ')}`, {
+    fix: `name one of ${convolutions.join(', ')}`,
+  });
 }
 
 /** The float network in the form that suits 8 bits. */
