@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { hashBytes, hashFile } from '../inference/hash.js';
+import { createSession } from '../inference/raw-session.js';
 import { type VariantNote, variantName, WORKSHOP } from '../inference/variants.js';
 import { writeFileAtomic, writeFilesAtomic } from '../lib/atomic-file.js';
 import { loadModel } from './graph/index.js';
@@ -35,18 +36,23 @@ export async function makeVariant(options: {
   return note;
 }
 
-/** Writes a model and what stands beside it (JSON), both or neither; throws `model.write-failed` with the reason. */
+/** Throws `model.run-failed` unless ONNX Runtime takes the model: nothing is written that cannot be loaded. */
+export async function assertLoads(bytes: Uint8Array): Promise<void> {
+  await (await createSession(bytes)).release();
+}
+
+/** Writes a model and what stands beside it (JSON), all or nothing; throws `model.write-failed` with the reason. */
 export async function writeWithNote(
   path: string,
   data: Uint8Array,
-  note: { readonly path: string; readonly content: object },
+  ...notes: readonly { readonly path: string; readonly content: object }[]
 ): Promise<void> {
-  const text = `${JSON.stringify(note.content, null, 2)}\n`;
+  const texts = notes.map((note) => ({
+    path: note.path,
+    data: `${JSON.stringify(note.content, null, 2)}\n`,
+  }));
   try {
-    await writeFilesAtomic([
-      { path, data },
-      { path: note.path, data: text },
-    ]);
+    await writeFilesAtomic([{ path, data }, ...texts]);
   } catch (cause) {
     throw writeFailed(path, cause);
   }

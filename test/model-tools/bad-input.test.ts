@@ -120,6 +120,95 @@ describe('a bad file', () => {
   }
 });
 
+describe('every command of the workshop', () => {
+  const refused = [
+    { name: 'elsewhere.onnx', bytes: withExternal(preluNet(), '../secret.bin'), code: 'model.unreadable' },
+    { name: 'cut.onnx', bytes: encodeModel(preluNet()).subarray(0, 400), code: 'model.unreadable' },
+    {
+      name: 'unknown.onnx',
+      bytes: edited((model) => {
+        for (const node of model.graph.nodes) if (node.op === 'PRelu') node.op = 'Telepathy';
+      }),
+      code: 'model.run-failed',
+    },
+  ];
+  const commands = [
+    ['inspect', '--svg', 'out.svg'],
+    ['optimize', '--out', 'out.onnx'],
+    ['quantize', '--dynamic', '--out', 'out.onnx'],
+    ['prune', '--unstructured', '--share', '0.2', '--out', 'out.onnx'],
+    ['half', '--out', 'out.onnx'],
+    ['split', '--shards', '2', '--out', 'out'],
+    ['verify', '--svg', 'out.svg'],
+    ['bench', '--runs', '1'],
+  ];
+  for (const { name, bytes, code } of refused) {
+    test(`refuses ${name} with ${code}, and writes nothing`, async (t) => {
+      await testModels();
+      await demoPhotos();
+      const faced = await facedIn(t);
+      const dir = join(faced.stateDir, 'in');
+      await mkdir(dir);
+      await writeFile(join(dir, name), bytes);
+      for (const [verb = '', ...rest] of commands) {
+        const argv = rest.map((word) => (word.startsWith('out') ? join(dir, word) : word));
+        const failed = await failure(faced, 'model', verb, join(dir, name), ...argv);
+        assert.deepEqual(
+          { exit: failed.exit, code: failed.code },
+          { exit: 1, code },
+          `${verb}: ${failed.message}`,
+        );
+        assert.deepEqual(await readdir(dir), [name], verb);
+      }
+    });
+  }
+
+  test('refuses an input that claims terabytes before memory is taken', async (t) => {
+    const faced = await facedIn(t);
+    const file = join(faced.stateDir, 'large.onnx');
+    const bytes = edited((model) => {
+      model.graph.inputs = [{ name: 'input', type: 'float32', dims: [1, 3, 2 ** 20, 2 ** 20] }];
+    });
+    await writeFile(file, bytes);
+    const failed = await failure(faced, 'model', 'inspect', file);
+    assert.equal(failed.code, 'model.unsupported');
+    assert.match(failed.message, /claims the shape \[1,3,1048576,1048576\]/);
+  });
+});
+
+describe('a folder of pictures', () => {
+  test('that is missing, or shows no faces, is refused by each command that learns from it', async (t) => {
+    await testModels();
+    const faced = await facedIn(t);
+    const [dir, out] = [join(faced.stateDir, 'grey'), join(faced.stateDir, 'out')];
+    for (const folder of [dir, out]) await mkdir(folder);
+    const grey = encodeJpeg(paint(320, 240, (x, y) => [x % 256, y % 256, 128]));
+    for (let at = 0; at < 9; at += 1) await writeFile(join(dir, `${at}.jpg`), grey);
+    for (const name of ['a', 'b']) {
+      await mkdir(join(faced.stateDir, 'classes', name), { recursive: true });
+      await writeFile(join(faced.stateDir, 'classes', name, 'grey.jpg'), grey);
+    }
+    const commands = (folder: string): string[][] => [
+      ['model', 'quantize', '--calibration', folder, '--out', join(out, 'o.onnx')],
+      ['model', 'prune', '--budget', '0.01', '--calibration', folder, '--out', join(out, 'o.onnx')],
+      ['model', 'half', '--calibration', folder, '--out', join(out, 'o.onnx')],
+      ['model', 'head', 'train', folder, '--out', join(out, 'o.onnx')],
+    ];
+    const nowhere = join(faced.stateDir, 'nowhere');
+    for (const command of [...commands(nowhere), ['embed', nowhere, '--out', join(out, 'o.npy')]])
+      assert.equal((await failure(faced, ...command)).code, 'usage.not-found', command.join(' '));
+    for (const command of commands(dir))
+      assert.equal((await failure(faced, ...command)).code, 'calibration.invalid', command.join(' '));
+    const head = ['model', 'head', 'train', join(faced.stateDir, 'classes'), '--out', join(out, 'h.json')];
+    assert.match((await failure(faced, ...head)).message, /the classes a, b have 0, 0 faces/);
+    assert.deepEqual(await readdir(out), []);
+    // A data set without a face is no mistake: the array has no rows, and its list says why.
+    const { code, answer } = await faced.json('embed', dir, '--out', join(out, 'o.npy'));
+    const { rows, failed } = answer as { rows: number; failed: number };
+    assert.deepEqual({ code, rows, failed }, { code: 0, rows: 0, failed: 9 });
+  });
+});
+
 describe('calibration', () => {
   test('on pictures without faces is refused', async (t) => {
     const faced = await facedIn(t);
@@ -180,7 +269,7 @@ describe('a disk that is full in the middle', () => {
     const faced = await facedIn(t);
     const disk = await smallDisk(t, '2m');
     if (disk === null) return;
-    await writeFile(join(disk, 'here before'), Buffer.alloc(1_500_000));
+    await writeFile(join(disk, 'here before'), Buffer.alloc(1_900_000));
     const dir = join(faced.stateDir, 'in');
     await mkdir(dir);
     const stock = join(await testModels(), 'mobilefacenet.onnx');
@@ -188,6 +277,10 @@ describe('a disk that is full in the middle', () => {
       ['model', 'optimize', '--target', 'x64', '--out', join(disk, 'o.onnx')],
       ['model', 'import', stock, '--out', join(disk, 'i.onnx')],
       ['model', 'split', '--shards', '3', '--out', join(disk, 'shards')],
+      ['model', 'half', '--out', join(disk, 'h.onnx')],
+      ['model', 'prune', '--layer', 'conv1=0.2', '--out', join(disk, 'p.onnx')],
+      ['model', 'prune', '--unstructured', '--share', '0.2', '--out', join(disk, 'u.onnx')],
+      ['model', 'quantize', '--dynamic', '--out', join(disk, 'q.onnx')],
     ];
     for (const command of commands) {
       const failed = await failure(faced, ...command);
@@ -195,6 +288,45 @@ describe('a disk that is full in the middle', () => {
       assert.match(failed.message, /ENOSPC|no space left/i);
       assert.deepEqual(await readdir(disk), ['here before'], command.join(' '));
     }
+  });
+
+  test('leaves neither a head nor its model', { skip: withoutData('lfw') }, async (t) => {
+    const faced = await facedIn(t);
+    const disk = await smallDisk(t, '1m');
+    if (disk === null) return;
+    const classes = join(faced.stateDir, 'classes');
+    for (const person of ['Tony_Blair', 'Pete_Sampras']) {
+      await mkdir(join(classes, person), { recursive: true });
+      for (const file of (await readdir(dataPath('lfw', 'images', person))).sort().slice(0, 5))
+        await copyFile(dataPath('lfw', 'images', person, file), join(classes, person, file));
+    }
+    const failed = await failure(faced, 'model', 'head', 'train', classes, '--out', join(disk, 'm.onnx'));
+    assert.equal(failed.code, 'model.write-failed');
+    assert.deepEqual(await readdir(disk), []);
+  });
+
+  test('stops an array of embeddings, which goes on to the same bytes when there is room', {
+    skip: withoutData('lfw'),
+  }, async (t) => {
+    const faced = await facedIn(t);
+    const disk = await smallDisk(t, '24k');
+    if (disk === null) return;
+    const dir = join(faced.stateDir, 'pictures');
+    await mkdir(dir);
+    for (const file of (await readdir(dataPath('lfw', 'calibration'))).sort().slice(0, 16))
+      await copyFile(dataPath('lfw', 'calibration', file), join(dir, file));
+    const command = (out: string): string[] => ['embed', dir, '--batch', '4', '--out', out];
+    const failed = await failure(faced, ...command(join(disk, 'a.npy')));
+    assert.deepEqual({ exit: failed.exit, code: failed.code }, { exit: 1, code: 'model.write-failed' });
+    assert.ok(!(await readdir(disk)).includes('a.npy'));
+    execFileSync('mount', ['-o', 'remount,size=1m', disk]);
+    const { code, answer } = await faced.json(...command(join(disk, 'a.npy')));
+    assert.equal(code, 0);
+    const { resumed } = answer as { resumed: number };
+    assert.ok(resumed >= 4 && resumed < 16, `${resumed}`);
+    await faced.json(...command(join(faced.stateDir, 'b.npy')));
+    assert.deepEqual((await readdir(disk)).sort(), ['a.json', 'a.npy']);
+    assert.deepEqual(await readFile(join(disk, 'a.npy')), await readFile(join(faced.stateDir, 'b.npy')));
   });
 
   test('between a model and its note leaves neither', async (t) => {

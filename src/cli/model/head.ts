@@ -84,14 +84,14 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     validation,
   };
   const file = headFileOf(out);
-  const text = `${JSON.stringify(writeHead(head, made), null, 2)}\n`;
+  const written = writeHead(head, made);
   if (file !== out) {
-    const model = encodeModel(appendHead(await loadModel(path), head, name));
-    await writeOutput(file, text);
+    const bytes = encodeModel(appendHead(await loadModel(path), head, name));
     const { sha256 } = await hashFile(path);
-    return finish(io, { out, bytes: model, derivedFrom: sha256, label: card.id, made });
+    const beside = [{ path: file, content: written }];
+    return finish(io, { out, bytes, derivedFrom: sha256, label: card.id, made, beside });
   }
-  await writeOutput(file, text);
+  await writeOutput(file, `${JSON.stringify(written, null, 2)}\n`);
   io.print(
     { model: card.id, out, ...made },
     [

@@ -22,7 +22,7 @@ import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
 import { scoresApart } from '../../model-tools/quantize/scores.js';
-import { writeWithNote } from '../../model-tools/variant.js';
+import { assertLoads, writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
 import { resolveModel } from './resolve.js';
@@ -64,15 +64,19 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const original = await loadModel(path);
   const stock = await hashFile(path);
   if (dynamic) {
-    const bytes = encodeModel(
-      quantizeDynamic(await optimizeGraph(original, targetOf(process.arch) ?? 'x64')),
-    );
+    const quantised = quantizeDynamic(await optimizeGraph(original, target));
+    // Nothing has to be calibrated; with faces it is measured all the same how near it is.
+    const faces =
+      card === null || values.calibration === undefined
+        ? null
+        : await calibrationFor({ path, card }, { dir: values.calibration, limit: 64 }, io);
+    const measured =
+      faces === null ? {} : { faces: faces.faces, cosine: await compare(original, quantised, faces.inputs) };
     return await finish(io, {
-      out,
-      bytes,
+      ...{ out, target, label },
+      bytes: encodeModel(quantised),
       derivedFrom: stock.sha256,
-      label,
-      made: { by: 'dynamic quantisation' },
+      made: { by: 'dynamic quantisation', ...measured },
     });
   }
   if (card === null) throw usage('static quantisation needs a model with a card, since calibration feeds it');
@@ -171,7 +175,7 @@ async function speedOf(bytes: Uint8Array, float: Uint8Array): Promise<VariantNot
   return { timesFloat: Math.round((100 * other) / mine) / 100, processor: processorName() };
 }
 
-/** Writes the file and its note, and says both. */
+/** Writes the file and its note, once it is known that it can be loaded, and says both. */
 export async function finish(
   io: CommandIo,
   result: {
@@ -182,6 +186,8 @@ export async function finish(
     made: object;
     target?: Target;
     speed?: VariantNote['speed'] | null;
+    /** What else stands beside the model, as JSON. */
+    beside?: readonly { readonly path: string; readonly content: object }[];
   },
 ): Promise<ExitCode> {
   const {
@@ -192,7 +198,9 @@ export async function finish(
     made,
     target = targetOf(process.arch) ?? 'x64',
     speed = null,
+    beside = [],
   } = result;
+  await assertLoads(bytes);
   const note = {
     file: out.split('/').at(-1) ?? out,
     sha256: hashBytes(bytes),
@@ -203,7 +211,7 @@ export async function finish(
     made,
     ...(speed === null ? {} : { speed }),
   };
-  await writeWithNote(out, bytes, { path: out.replace(/\.onnx$/, '.json'), content: note });
+  await writeWithNote(out, bytes, { path: out.replace(/\.onnx$/, '.json'), content: note }, ...beside);
   const details = Object.entries(made).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
   io.print({ model: label, out, ...note }, [`${out}: ${note.bytes} bytes`, ...details].join('\n'));
   return 0;

@@ -7,6 +7,7 @@ import { type EmbeddedSet, operatingPoints, pairAccuracy } from '../../model-too
 import { compareStages } from '../../model-tools/agreement.js';
 import { CURVE_RATES, curvePoints, type Measured, told } from '../../model-tools/curve.js';
 import { evenly, pictureFiles } from '../../model-tools/faces.js';
+import { loadModel } from '../../model-tools/graph/index.js';
 import { lineChart } from '../../model-tools/svg.js';
 import { writeOutput } from '../../model-tools/variant.js';
 import { embedSets, parity } from '../../model-tools/verify-sets.js';
@@ -48,6 +49,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const reference = await resolveModel(values.against ?? mine.stock ?? undefined, io);
   const card = mine.card ?? reference.card;
   if (card === null) throw usage('one of the two models must have a card, which says how pictures are fed');
+  // Whatever is wrong with a file is said here, in the words of the other commands.
+  for (const { path } of [mine, reference]) await loadModel(path);
   const dir = modelsDir(io.env);
   const files =
     values.images === undefined

@@ -1,3 +1,4 @@
+import { FacedError } from '../../domain/errors.js';
 import { createSession, type SessionOptions, type SessionTensor } from '../../inference/raw-session.js';
 import { encodeModel } from './save.js';
 import { bytesOf, elementCount } from './tensor.js';
@@ -42,9 +43,12 @@ export function toTensor(value: SessionTensor): Tensor {
   return { type: value.type as DataType, dims: [...value.dims], data: bytesOf(value.data) };
 }
 
+/** Elements of an input at most: 512 pictures of 1024x1024 in three channels would be more. */
+const MOST_ELEMENTS = 2 ** 28;
+
 /**
  * Inputs of noise, the same for the same seed: for comparing two forms of one network where no pictures are needed.
- * Free dimensions other than the first become 1.
+ * Free dimensions other than the first become 1. Throws `model.unsupported` where an input claims a size that no picture has.
  */
 export function noiseFeeds(inputs: readonly ValueInfo[], options: { batch: number; scale: number }): Feeds {
   let state = 0x2545f491;
@@ -62,6 +66,10 @@ export function noiseFeeds(inputs: readonly ValueInfo[], options: { batch: numbe
         return typeof dim === 'number' ? dim : 1;
       });
       const count = elementCount(dims);
+      if (count > MOST_ELEMENTS)
+        throw new FacedError('model.unsupported', `the input ${input.name} claims the shape [${dims}]`, {
+          fix: 'export the network with the size of one picture',
+        });
       if (input.type === 'uint8')
         return [
           input.name,
