@@ -58,6 +58,7 @@ const SINCE: Readonly<Record<string, number>> = {
   RestrictRealtime: 231,
   RuntimeDirectory: 211,
   RuntimeDirectoryMode: 211,
+  RuntimeDirectoryPreserve: 235,
   StartLimitBurst: 229,
   StartLimitIntervalSec: 230,
   SupplementaryGroups: 0,
