@@ -73,14 +73,15 @@ export function table(results: readonly KindResult[]): string {
           .map(([reason, count]) => `${reason} ${count}`)
           .join(', ');
         const rate = percent(errors / Math.max(1, presentations));
+        const inTime = one.verdicts.filter(({ afterMs }) => afterMs !== null).length;
         const time = isLive
           ? ` ${medianMsUntilLive === null ? '-' : (medianMsUntilLive / 1000).toFixed(1)} |`
-          : '';
+          : ` ${percent(inTime / Math.max(1, presentations))} |`;
         return `| ${one.kind} | ${presentations} | ${rate} | ${percent(upper95)} | ${percent(nonResponse)} | ${percent(passiveAccepts)} |${time} ${why} |`;
       });
   return [
-    '| attack instrument | presentations | APCER, active | upper 95 % | without a face | accepted by the passive score alone | reasons |',
-    '| --- | ---: | ---: | ---: | ---: | ---: | --- |',
+    '| attack instrument | presentations | APCER, active | upper 95 % | without a face | accepted by the passive score alone | alive at some time | reasons |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
     ...rows(false),
     '',
     '| bona fide | presentations | BPCER, active | upper 95 % | without a face | accepted by the passive score alone | median s until alive | reasons |',

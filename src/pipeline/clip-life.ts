@@ -1,5 +1,6 @@
 import type { Image } from '../domain/frame.js';
 import type { LivenessReason } from '../domain/liveness.js';
+import { RollingBands } from '../vision/bands.js';
 import { area } from '../vision/boxes.js';
 import { screenScore } from '../vision/screen.js';
 import { answerOf, type LifeLimits, type LivenessPolicy } from './life-rules.js';
@@ -33,6 +34,7 @@ const CLOSER_LOOK_MS = 250;
 
 interface Followed {
   readonly life: TrackLife;
+  readonly bands: RollingBands;
   frames: number;
   size: number;
   closerMs: number;
@@ -92,11 +94,13 @@ export class ClipLife {
     followed.size += (Math.sqrt(area(face.box)) - followed.size) / followed.frames;
     const closer = ms - followed.closerMs >= CLOSER_LOOK_MS;
     if (closer) followed.closerMs = ms;
+    followed.bands.add(image, face.box, ms);
     followed.life.look({
       ms,
       ...(face.contour === undefined ? {} : { contour: face.contour }),
       passive: closer && scorer !== null ? await scorer.score(image, face) : null,
       screen: closer ? screenScore(image, face.box) : null,
+      bands: closer && followed.bands.look(),
     });
     if (followed.liveMs === null && followed.life.liveness.active.state === 'live') followed.liveMs = ms;
   }
@@ -106,7 +110,16 @@ export class ClipLife {
     if (known !== undefined) return known;
     const { limits } = this.#parts;
     const life = new TrackLife(limits === undefined ? {} : { limits });
-    const begun = { life, frames: 0, size: 0, closerMs: Number.NEGATIVE_INFINITY, firstMs, liveMs: null };
+    const bands = new RollingBands();
+    const begun = {
+      life,
+      bands,
+      frames: 0,
+      size: 0,
+      closerMs: Number.NEGATIVE_INFINITY,
+      firstMs,
+      liveMs: null,
+    };
     this.#tracks.set(track, begun);
     return begun;
   }

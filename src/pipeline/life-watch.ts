@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { TrackLiveness } from '../domain/liveness.js';
+import { RollingBands } from '../vision/bands.js';
 import { screenScore } from '../vision/screen.js';
 import type { LivenessScorer, Sighting, VisionEvents } from './ports.js';
 import type { Moment } from './shots.js';
@@ -16,15 +17,16 @@ export interface LifeWatchParts {
   readonly onChange: (change: VisionEvents['livenessChanged']) => void;
 }
 
-/** The passive model and the search for a screen's pixels look this often at a face that is not decided yet. */
+/** The passive model and the search for a screen look this often at a face that is not decided yet. */
 const CLOSER_LOOK_MS = 250;
 
 interface Watched {
   readonly life: TrackLife;
+  readonly bands: RollingBands;
   closerMs: number;
 }
 
-/** The signs of life of one camera's tracks. Small: numbers of some hundred frames, no pixels. */
+/** The signs of life of one camera's tracks. Small: numbers of some hundred frames, and of each face some hundred means of its light. */
 export class LifeWatch {
   readonly #parts: LifeWatchParts;
   readonly #asksPassive: boolean;
@@ -101,11 +103,14 @@ export class LifeWatch {
     if (closer) watched.closerMs = nowMs;
     const passive = closer ? await this.#score(track, moment) : null;
     const startedAt = stages.now();
+    const forScreen = this.#asksActive && !watched.life.settled;
+    if (forScreen) watched.bands.add(image, face.box, nowMs);
     const changed = watched.life.look({
       ms: nowMs,
       ...(face.contour === undefined ? {} : { contour: face.contour }),
       passive,
-      screen: closer && this.#asksActive ? screenScore(image, face.box) : null,
+      screen: closer && forScreen ? screenScore(image, face.box) : null,
+      bands: closer && forScreen && watched.bands.look(),
     });
     stages.lap('life', startedAt);
     if (changed) this.#tell(track.id, watched.life, moment);
@@ -128,7 +133,7 @@ export class LifeWatch {
       limits: withinMs === undefined ? {} : { withinMs },
       ...(challenge === true ? { challenge: () => (randomInt(2) === 0 ? 'turn-left' : 'turn-right') } : {}),
     });
-    const watched = { life, closerMs: Number.NEGATIVE_INFINITY };
+    const watched = { life, bands: new RollingBands(), closerMs: Number.NEGATIVE_INFINITY };
     this.#tracks.set(track, watched);
     return watched;
   }

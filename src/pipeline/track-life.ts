@@ -20,6 +20,8 @@ export interface LifeLook {
   readonly passive: number | null;
   /** How much of a screen's pixels the face shows, when that was looked for in this frame. */
   readonly screen: number | null;
+  /** True when a screen's refresh was seen to roll over it. */
+  readonly bands?: boolean;
 }
 
 /** Longer ago is forgotten, so that somebody who stands there for a while and then turns is as good as one who turns at once. */
@@ -47,6 +49,7 @@ export class TrackLife {
   #samples: LifeSample[] = [];
   #passive: number[] = [];
   #screen: number[] = [];
+  #bands = false;
   #firstMs: number | undefined;
   #lastMs = Number.NEGATIVE_INFINITY;
   #challenge: Challenge | null = null;
@@ -70,6 +73,7 @@ export class TrackLife {
     this.#lastMs = look.ms;
     if (look.passive !== null) keep(this.#passive, look.passive, MAX_SCORES);
     if (look.screen !== null) keep(this.#screen, look.screen, MAX_SCORES);
+    if (look.bands === true) this.#bands = true;
     const asked = this.#take(look) && this.#ask(look.ms);
     const renewed = this.#judge();
     const { state, reason } = this.#verdict;
@@ -112,6 +116,7 @@ export class TrackLife {
     this.#samples = [];
     this.#passive = [];
     this.#screen = [];
+    this.#bands = false;
     this.#firstMs = undefined;
     this.#lastMs = Number.NEGATIVE_INFINITY;
     this.#challenge = null;
@@ -183,6 +188,7 @@ export class TrackLife {
   }
 
   #isScreen(): boolean {
+    if (this.#bands) return true;
     const looks = this.#screen.length;
     if (looks < SCREEN_LOOKS) return false;
     return (quantile(this.#screen, looks < MANY_LOOKS ? 0.5 : 0.75) ?? 0) >= SCREEN_SCORE;

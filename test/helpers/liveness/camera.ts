@@ -1,9 +1,9 @@
 import type { Image } from '../../../src/domain/frame.js';
 import { createImage, decode, encodeJpeg, type WritableImage } from '../../../src/image/index.js';
 import type { Canvas } from './mesh.js';
-import type { Random } from './random.js';
+import { Random } from './random.js';
 
-/** A cheap camera at a door: noise, shaking, a wall behind, and the losses of compression. */
+/** A cheap camera at a door: noise, shaking, a wall behind, a lamp that may flicker, and the losses of compression. */
 export class SimulatedCamera {
   readonly width: number;
   readonly height: number;
@@ -16,8 +16,13 @@ export class SimulatedCamera {
   readonly #quality: number;
   readonly #gain: number;
   readonly #offset: number;
+  readonly #lamp: { light: number; height: number; speed: number } | null;
+  #seconds = 0;
 
-  constructor(random: Random, { width = 640, height = 480 }: { width?: number; height?: number } = {}) {
+  constructor(
+    random: Random,
+    { width = 640, height = 480, seed = 0 }: { width?: number; height?: number; seed?: number } = {},
+  ) {
     this.width = width;
     this.height = height;
     this.#random = random;
@@ -31,10 +36,20 @@ export class SimulatedCamera {
     this.#quality = Math.round(random.between(65, 92));
     this.#gain = random.between(0.8, 1.15);
     this.#offset = random.between(-8, 8);
+    // One lamp in four makes bands over the whole picture, by the mains and the camera's shutter.
+    const chance = new Random(seed * 104_729 + 17);
+    this.#lamp = chance.chance(0.25)
+      ? {
+          light: chance.between(0.02, 0.08),
+          height: chance.between(80, 400),
+          speed: chance.between(-5, 5),
+        }
+      : null;
   }
 
   /** A canvas that shows the wall, for what is in front of it at `seconds`. */
   open(seconds: number): Canvas {
+    this.#seconds = seconds;
     const image = createImage(this.width, this.height, 'bgr24');
     const [dx, dy] = [this.#shake * this.#shakeX(seconds), this.#shake * this.#shakeY(seconds)];
     const [left, top] = [clamp(32 - Math.round(dx)), clamp(32 - Math.round(dy))];
@@ -55,12 +70,22 @@ export class SimulatedCamera {
   close({ image }: Canvas): Image {
     const { data } = image;
     let at = this.#random.whole(this.#noise.length);
+    const stride = this.width * 3;
+    let light = 1;
     for (let index = 0; index < data.length; index++) {
       if (++at >= this.#noise.length) at = this.#random.whole(1000);
-      const value = ((data[index] ?? 0) - 128) * this.#gain + 128 + this.#offset + (this.#noise[at] ?? 0);
+      if (index % stride === 0) light = this.#lampAt(index / stride);
+      const lit = (data[index] ?? 0) * light;
+      const value = (lit - 128) * this.#gain + 128 + this.#offset + (this.#noise[at] ?? 0);
       data[index] = Math.min(255, Math.max(0, value));
     }
     return decode(encodeJpeg(image, this.#quality));
+  }
+
+  #lampAt(row: number): number {
+    if (this.#lamp === null) return 1;
+    const { light, height, speed } = this.#lamp;
+    return 1 + light * Math.sin(2 * Math.PI * (row / height + speed * this.#seconds));
   }
 }
 
