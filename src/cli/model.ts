@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { FacedError } from '../domain/errors.js';
 import { fetchDemoPhotos, fetchModels, ModelStore } from '../inference/index.js';
 import { targetOf } from '../inference/variants.js';
 import { makeVariant } from '../model-tools/variant.js';
@@ -88,12 +89,24 @@ const fetch: Run = async (argv, io) => {
       : (await store.list()).filter(
           ({ present, variant, origin }) => present && variant === null && origin === 'shipped',
         );
+  const optimized: string[] = [];
   for (const { card, path } of missing) {
-    if (target !== undefined) await makeVariant({ id: card.id, stockFile: path, dir: modelsDir, target });
+    if (target === undefined) break;
+    try {
+      await makeVariant({ id: card.id, stockFile: path, dir: modelsDir, target });
+      optimized.push(card.id);
+    } catch (error) {
+      const { code, message } = FacedError.from(error);
+      if (code !== 'model.write-failed') throw error;
+      // On a full or read-only disk the stock form is what runs: slower, and better than nobody at the door.
+      io.log.warn(
+        { model: card.id, code, reason: message },
+        'the optimised form was not written; the stock one runs',
+      );
+    }
     onProgress();
   }
   if (values.demo === true) await fetchDemoPhotos(join(modelsDir, 'demo'), { signal: io.signal, onProgress });
-  const optimized = missing.map(({ card }) => card.id);
   const text = fetched.map(
     ({ id, written }) =>
       `${id.padEnd(16)} ${written ? 'fetched' : 'is here'}${optimized.includes(id) ? `, optimized for ${target}` : ''}`,

@@ -223,3 +223,21 @@ test('a disk that fills up and one that is read-only: said by code, nothing lost
     [],
   );
 });
+
+test('models on a disk that is read-only: the optimised form is not written, and the stock one runs', {
+  skip: withoutMounts(),
+}, async (t) => {
+  const models = await smallDisk(t, '64m');
+  const shipped = await testModels();
+  for (const id of ['ultraface', 'landmarks68', 'mobilefacenet', 'minifasnet'])
+    await copyFile(join(shipped, `${id}.onnx`), join(models, `${id}.onnx`));
+  remount(models, 'ro');
+  const faced = await facedIn(t, { FACED_MODELS_DIR: models, FACED_MQTT_EMBEDDED_PORT: '0' });
+  const fetched = await faced.run('model', 'fetch');
+  assert.equal(fetched.code, 0, fetched.stderr);
+  assert.match(fetched.stderr, /mobilefacenet.*the stock one runs|the stock one runs.*mobilefacenet/);
+  const daemon = faced.spawn('run');
+  await daemon.said(/faced is running/);
+  daemon.child.kill('SIGTERM');
+  assert.equal(await daemon.ended, 0, daemon.stderr());
+});
