@@ -39,6 +39,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   aedes: 'mqtt',
   fastify: 'http',
   'node-cron': 'system',
+  systeminformation: 'system',
 };
 
 interface Import {

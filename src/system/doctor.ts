@@ -4,6 +4,7 @@ import { cameraChecks } from './doctor-camera.js';
 import { type DoorOptions, doorChecks } from './doctor-door.js';
 import { diskCheck, memoryCheck, nodeCheck, stateDirCheck } from './doctor-machine.js';
 import { brokerCheck, clockCheck, keyCheck } from './doctor-services.js';
+import { lookAtBoard } from './hardware.js';
 
 /** One line of `faced doctor`. */
 export interface Check {
@@ -77,7 +78,7 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const root = options.root ?? '/';
   const { samples } = options;
   const groups = await Promise.all([
-    guarded('board', async () => boardCheck(readBoard(root, options.arch), options.overrides ?? [])),
+    guarded('board', async () => boardCheck(await look(options), options.overrides ?? [])),
     guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
     guarded('opencv', () => addonCheck(options.loadAddon)),
     guarded('models', async () => modelCheck(await options.models())),
@@ -94,6 +95,11 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
     ...(samples === undefined ? [] : [guarded('samples', async () => samplesCheck(await samples()))]),
   ]);
   return groups.flat();
+}
+
+/** A root of a test says all there is: this machine's programs would tell of this machine. */
+async function look({ root, arch }: DoctorOptions): Promise<Board> {
+  return root === undefined ? lookAtBoard() : readBoard(root, arch);
 }
 
 function backendCheckOf(backend: BackendOptions, root: string): Promise<readonly Check[]> {
