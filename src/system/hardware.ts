@@ -17,8 +17,12 @@ export interface Hardware {
  * daemon's own choices follow from files alone. Only names are taken of what it knows: it has serial numbers too.
  */
 export async function readHardware(): Promise<Hardware> {
-  const { system, graphics } = await import('systeminformation');
-  const [{ manufacturer, model }, { controllers }] = await Promise.all([system(), graphics()]);
+  // By its default: in the bundle a CommonJS package has no other names.
+  const { default: machine } = await import('systeminformation');
+  const [{ manufacturer, model }, { controllers }] = await Promise.all([
+    machine.system(),
+    machine.graphics(),
+  ]);
   const name = [manufacturer, model].filter((part) => part !== '').join(' ');
   return {
     model: name === '' ? null : name,

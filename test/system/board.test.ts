@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Board, boardProblem, describeBoard, readBoard } from '../../src/system/board.js';
+import { type Board, boardProblem, describeBoard, PROFILES, readBoard } from '../../src/system/board.js';
+import { ROOT } from '../helpers/data.js';
 import { temporaryDir } from '../helpers/dirs.js';
 
 /** NVIDIA's kernels name every core like this, before its part. */
@@ -266,5 +267,20 @@ test('a machine that says nothing still has a profile, and a line for people', a
   assert.match(
     describeBoard(board),
     /^a machine without a name; .*no accelerator\. Profile arm64: int8 models/,
+  );
+});
+
+test('the table of profiles in docs/boards.md is what the program has', () => {
+  const text = readFileSync(join(ROOT, 'docs', 'boards.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `([a-z0-9-]+)`\s*\|[^|]+\|([^\n]+)\|$/gm)].map((row) => [
+    row[1],
+    row[2]?.split('|').map((cell) => cell.trim()),
+  ]);
+  assert.deepEqual(
+    rows,
+    Object.entries(PROFILES).map(([name, { variant, backend, threads, frame, fps }]) => [
+      name,
+      [variant, backend, String(threads), `${frame.width}x${frame.height}`, String(fps)],
+    ]),
   );
 });
