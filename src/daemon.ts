@@ -18,7 +18,7 @@ import { type Config, changes, changesNeedingRestart } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
 import type { Instant } from './domain/frame.js';
-import { forgetKeysOfOthers } from './door/index.js';
+import { forgetKeysOfOthers, keysOf } from './door/index.js';
 import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
 import type { EventFeed } from './http/parts.js';
 import { Tally } from './http/tally.js';
@@ -144,6 +144,7 @@ async function build(
     space: card.space ?? card.id,
     sameFace,
     cameras: cameras.map(({ name }) => name),
+    keysOf: (person) => keysOf(options.stateDir, person),
     onGalleryChanged: async () => {
       sayGallery();
       if (doors === null) await forgetKeysOfOthers(options.stateDir, store);

@@ -8,7 +8,7 @@ import {
   promiseFor,
 } from '../assemble.js';
 import { FacedError } from '../domain/errors.js';
-import { forgetKeysOfOthers } from '../door/index.js';
+import { forgetKeysOfOthers, keysOf } from '../door/index.js';
 import type { CallContext } from '../lib/rpc.js';
 import { callSocket } from '../lib/socket-rpc.js';
 import { Access } from '../pipeline/access.js';
@@ -95,6 +95,7 @@ async function locally<Result>(
       space: card.space ?? card.id,
       sameFace: sameFaceLimits(card.curve).sameFace,
       cameras: cameras.map(({ name }) => name),
+      keysOf: (person) => keysOf(found.stateDir, person),
       onGalleryChanged: () =>
         forgetKeysOfOthers(found.stateDir, store).catch((error: unknown) =>
           io.log.warn({ error: String(error) }, 'the codes of people who are gone could not be removed'),

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { PersonKey } from '../pipeline/keeping.js';
 import type { AuditRow, Consent, PersonExport } from '../pipeline/ports.js';
 import { usage } from './command.js';
 
@@ -19,7 +20,8 @@ export interface PersonFile {
     image?: string;
   }[];
   consents?: readonly Consent[];
-  /** Only of people who were exported by name: for them, not for another device. */
+  /** These only of people who were exported by name: for them, not for another device. */
+  keys?: readonly PersonKey[];
   events?: readonly RecognitionEvent[];
   audit?: readonly AuditRow[];
 }

@@ -111,8 +111,8 @@ const ACTIONS: Readonly<Record<string, (argv: readonly string[], io: CommandIo) 
 
 /** Somebody by name: all that is held about them, for them; another device takes from it what it can use. */
 async function allAbout(house: House, who: string): Promise<PersonFile> {
-  const { person, consents, events, audit } = await house.subjectData({ person: who, actor: 'cli' });
-  return { ...toFile(person), consents, events, audit };
+  const { person, ...rest } = await house.subjectData({ person: who, actor: 'cli' });
+  return { ...toFile(person), ...rest };
 }
 
 /** Removal cannot be taken back, so an error in the middle says who is gone already. */

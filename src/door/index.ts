@@ -137,6 +137,12 @@ export async function openKeys(stateDir: string, store: Pick<Store, 'people' | '
   return new DoorKeys(await SecretBookFile.open(stateDir), store);
 }
 
+/** The codes, badges and QR texts of one person: which, never the secrets. */
+export async function keysOf(stateDir: string, person: string): Promise<{ id: string; method: string }[]> {
+  const book = await SecretBookFile.open(stateDir);
+  return book.list().flatMap(({ id, person: owner, method }) => (owner === person ? { id, method } : []));
+}
+
 /** Takes away the codes, badges and QR texts of whoever is not in the gallery any more, where no doors run. */
 export async function forgetKeysOfOthers(stateDir: string, store: Pick<Store, 'people'>): Promise<void> {
   const book = await SecretBookFile.open(stateDir);

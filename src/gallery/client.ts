@@ -146,8 +146,8 @@ class StoreClient implements Store {
     return this.#call('ensurePerson', name);
   }
 
-  renamePerson(id: string, name: string): Promise<void> {
-    return this.#call('renamePerson', { id, name });
+  renamePerson(id: string, name: string, row?: AuditEntry): Promise<void> {
+    return this.#call('renamePerson', { id, name, row });
   }
 
   enroll(enrolment: Enrolment): Promise<{ person: PersonRef; samples: string[] }> {
@@ -158,8 +158,8 @@ class StoreClient implements Store {
     return this.#call('removePerson', { id, rows });
   }
 
-  addSamples(personId: string, samples: readonly NewSample[]): Promise<string[]> {
-    return this.#call('addSamples', { personId, samples: samples.map(compactSample) });
+  addSamples(personId: string, samples: readonly NewSample[], row?: AuditEntry): Promise<string[]> {
+    return this.#call('addSamples', { personId, samples: samples.map(compactSample), row });
   }
 
   samples(personId: string): Promise<SampleInfo[]> {
@@ -174,8 +174,8 @@ class StoreClient implements Store {
     return this.#call('sampleImage', id);
   }
 
-  forgetImages(): Promise<number> {
-    return this.#call('forgetImages');
+  forgetImages(row?: AuditEntry): Promise<number> {
+    return this.#call('forgetImages', row);
   }
 
   reembedding(space: EmbeddingSpace): Promise<Reembedding> {
@@ -208,22 +208,25 @@ class StoreClient implements Store {
     return this.#call('consents', person);
   }
 
-  removeSample(id: string): Promise<void> {
-    return this.#call('removeSample', id);
+  removeSample(id: string, row?: AuditEntry): Promise<void> {
+    return this.#call('removeSample', { id, row });
   }
 
   exportPeople(ids?: readonly string[]): Promise<PersonExport[]> {
     return this.#call('exportPeople', ids);
   }
 
-  importPeople(people: readonly PersonExport[]): Promise<{ people: number; samples: number }> {
+  importPeople(
+    people: readonly PersonExport[],
+    row?: AuditEntry,
+  ): Promise<{ people: number; samples: number }> {
     const own = people.map((person) => ({
       ...person,
       embeddings: person.embeddings.map((one) =>
         one.image === undefined ? compact(one) : { ...compact(one), image: one.image.slice() },
       ),
     }));
-    return this.#call('importPeople', own);
+    return this.#call('importPeople', { people: own, row });
   }
 
   counts(space: EmbeddingSpace): Promise<GalleryCounts> {
@@ -322,8 +325,9 @@ class StoreClient implements Store {
 
   forgetUnknown(
     which: { groups: readonly string[] } | { tracks: readonly string[] } | 'all',
+    row?: AuditEntry,
   ): Promise<number> {
-    return this.#call('forgetUnknown', which);
+    return this.#call('forgetUnknown', { which, row });
   }
 
   pruneUnknown(): Promise<number> {

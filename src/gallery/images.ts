@@ -47,8 +47,16 @@ export class SampleImages {
       .map((row) => ({ sample: row.sample_id, image: this.#open(row) }));
   }
 
-  forget(): number {
-    const { changes } = forGood(this.#db, () => this.#db.prepare('DELETE FROM images').run());
+  /** `within` runs in the same transaction. */
+  forget(within: (images: number) => void = () => {}): number {
+    const changes = forGood(
+      this.#db,
+      this.#db.transaction(() => {
+        const deleted = this.#db.prepare('DELETE FROM images').run().changes;
+        within(deleted);
+        return deleted;
+      }),
+    );
     if (changes > 0) emptyLog(this.#db);
     return changes;
   }

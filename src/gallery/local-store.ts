@@ -34,7 +34,7 @@ import { keySource } from './key.js';
 import { People } from './people.js';
 import { SampleSearch } from './search.js';
 import { exportPeople, importPeople, type TransferParts } from './transfer.js';
-import { UnknownFaces } from './unknown.js';
+import { type UnknownChoice, UnknownFaces } from './unknown.js';
 
 interface Opened extends TransferParts {
   readonly gallery: OpenGallery;
@@ -47,6 +47,10 @@ interface Opened extends TransferParts {
 }
 
 const DAY_MS = 86_400_000;
+
+interface WithRow {
+  readonly row?: AuditEntry;
+}
 
 /** A decision as the audit has it: whose face it was by id only. */
 function decisionRow({ id, decision, camera, track, person }: RecognitionEvent): AuditEntry {
@@ -73,17 +77,19 @@ export class LocalStore {
       close: () => this.#close(),
       people: () => this.#now.people.list(),
       ensurePerson: (name: string) => this.#now.people.ensure(name),
-      renamePerson: ({ id, name }: { id: string; name: string }) => this.#now.people.rename(id, name),
+      renamePerson: ({ id, name, row }: { id: string; name: string } & WithRow) =>
+        this.#now.people.rename(id, name, () => this.#append(row)),
       enroll: (enrolment: Enrolment) => this.#enroll(enrolment),
       removePerson: ({ id, rows }: { id: string; rows: AuditEntry[] }) =>
         this.#tracked(this.#removePerson(id, rows)),
-      addSamples: ({ personId, samples }: { personId: string; samples: NewSample[] }) =>
-        this.#now.people.addSamples(personId, samples),
+      addSamples: ({ personId, samples, row }: { personId: string; samples: NewSample[] } & WithRow) =>
+        this.#now.people.addSamples(personId, samples, () => this.#append(row)),
       samples: (personId: string) => this.#now.people.samples(personId),
       ownSamples: ({ personId, space }: { personId: string; space: EmbeddingSpace }) =>
         this.#now.people.ownSamples(personId, space),
       sampleImage: (id: string) => this.#now.images.of(id),
-      forgetImages: () => this.#now.images.forget(),
+      forgetImages: (row: AuditEntry | undefined) =>
+        this.#now.images.forget((images) => this.#append(row, { images })),
       reembedding: (space: EmbeddingSpace) => this.#now.images.waiting(space),
       imagesToReembed: (filter: { space: EmbeddingSpace; after?: string; limit: number }) =>
         this.#now.images.toReembed(filter),
@@ -92,9 +98,11 @@ export class LocalStore {
       recordConsent: (consent: Pick<Consent, 'person' | 'version' | 'givenAt'> & { actor: string }) =>
         this.#recordConsent(consent),
       consents: (person: string | undefined) => this.#now.consents.list(person),
-      removeSample: (id: string) => this.#now.people.removeSample(id),
+      removeSample: ({ id, row }: { id: string } & WithRow) =>
+        this.#now.people.removeSample(id, (person) => this.#append(row, { person })),
       exportPeople: (ids: string[] | undefined) => exportPeople(this.#now, ids),
-      importPeople: (people: PersonExport[]) => importPeople(this.#now, people),
+      importPeople: ({ people, row }: { people: PersonExport[] } & WithRow) =>
+        importPeople(this.#now, people, (added) => this.#append(row, added)),
       counts: (space: EmbeddingSpace) => this.#now.people.counts(space),
       search: (embeddings: Embedding[]) => {
         const { people } = this.#now;
@@ -125,8 +133,8 @@ export class LocalStore {
         this.#now.unknown.add(argument.face, argument.rules),
       unknownGroups: () => this.#now.unknown.groups(this.#wall()),
       unknownFaces: (group: string) => this.#now.unknown.faces(group, this.#wall()),
-      forgetUnknown: (which: { groups: string[] } | { tracks: string[] } | 'all') =>
-        this.#now.unknown.forget(which),
+      forgetUnknown: ({ which, row }: { which: UnknownChoice } & WithRow) =>
+        this.#now.unknown.forget(which, (faces) => this.#append(row, { faces })),
       pruneUnknown: () => this.#now.unknown.prune(this.#wall()),
       backup: (path: string) => this.#tracked(this.#backup(path)),
       rotateBackups: (turn: { directory: string; keep: number }) => this.#tracked(this.#rotate(turn)),
@@ -239,6 +247,12 @@ export class LocalStore {
       audit.append({ kind: 'consent.given', actor, detail: rest }, this.#wall());
       return consent;
     })();
+  }
+
+  /** Within the transaction of what it tells. */
+  #append(row: AuditEntry | undefined, counted: Readonly<Record<string, unknown>> = {}): void {
+    if (row === undefined) return;
+    this.#now.audit.append({ ...row, detail: { ...row.detail, ...counted } }, this.#wall());
   }
 
   /** The person is gone at once; the names in events follow before this resolves. */

@@ -93,7 +93,8 @@ export class People {
     return { id, name: normal };
   }
 
-  rename(id: string, name: string): void {
+  /** `within` runs in the same transaction, here and below. */
+  rename(id: string, name: string, within: () => void = () => {}): void {
     const normal = normaliseName(name);
     this.mustExist(id);
     const holder = this.findByName(normal);
@@ -101,11 +102,13 @@ export class People {
       throw new FacedError('gallery.invalid-name', 'Another person has this name.', {
         fix: 'Choose another name, or remove one of the two people.',
       });
-    this.change(() => this.updateName(id, normal, Date.now()));
+    this.change(() => {
+      this.updateName(id, normal, Date.now());
+      within();
+    });
     this.nameChanged(id, normal);
   }
 
-  /** `within` runs in the same transaction. */
   remove(id: string, within: () => void = () => {}): void {
     this.mustExist(id);
     const samples = this.#sampleIds(id);
@@ -119,7 +122,7 @@ export class People {
     this.emptyLog();
   }
 
-  addSamples(person: string, samples: readonly NewSample[]): string[] {
+  addSamples(person: string, samples: readonly NewSample[], within: () => void = () => {}): string[] {
     this.mustExist(person);
     const now = Date.now();
     const stored = this.#stored(person, samples, now);
@@ -128,12 +131,13 @@ export class People {
     this.change(() => {
       for (const sample of stored) this.insertSample(sample);
       this.#touch(person, now);
+      within();
     });
     for (const sample of stored) this.indexed(sample);
     return stored.map(({ id }) => id);
   }
 
-  /** `within` runs in the same transaction and is given the person's id and the number of new samples. */
+  /** `within` is given the person's id. */
   enroll(
     { name, add, remove }: Pick<Enrolment, 'name' | 'add' | 'remove'>,
     within: (person: string) => void,
@@ -211,9 +215,14 @@ export class People {
       }));
   }
 
-  removeSample(id: string): void {
+  /** `within` is given the id of whose it was. */
+  removeSample(id: string, within: (person: string) => void = () => {}): void {
     if (!this.#search.has(id)) throw notFound('sample', id);
-    this.changeForGood(() => this.#deleteSample(id));
+    const owner = this.#db.prepare('SELECT person_id FROM samples WHERE id = ?').pluck().get(id) as string;
+    this.changeForGood(() => {
+      this.#deleteSample(id);
+      within(owner);
+    });
     this.#search.remove(id);
     this.emptyLog();
   }

@@ -50,24 +50,28 @@ interface Plan {
 /**
  * The union by ULID. What has a tombstone stays deleted: an id is never used again, so whoever still has it did not know.
  * Of two names for one id the one changed last holds. A new id with the name of somebody who is here already is the
- * same person, enrolled twice: the samples join the one who is here.
+ * same person, enrolled twice: the samples join the one who is here. `within` runs in the same transaction.
  */
 export function importPeople(
   { db, people, consents }: TransferParts,
   incoming: readonly PersonExport[],
+  within: (added: { people: number; samples: number }) => void = () => {},
 ): { people: number; samples: number } {
   const plan = makePlan(db, people, incoming);
+  const counts = { people: plan.added.length, samples: plan.samples.length };
   const changes = plan.added.length + plan.renamed.length + plan.samples.length + plan.consents.length;
-  if (changes > 0)
+  if (changes === 0) within(counts);
+  else
     people.change(() => {
       for (const person of plan.added) people.insertPerson(person);
       for (const { id, name, updatedAt } of plan.renamed) people.updateName(id, name, updatedAt);
       for (const sample of plan.samples) people.insertSample(sample);
       for (const consent of plan.consents) consents.insert(consent);
+      within(counts);
     });
   for (const { id, name } of [...plan.added, ...plan.renamed]) people.nameChanged(id, name);
   for (const sample of plan.samples) people.indexed(sample);
-  return { people: plan.added.length, samples: plan.samples.length };
+  return counts;
 }
 
 function makePlan(db: Db, people: People, incoming: readonly PersonExport[]): Plan {

@@ -16,6 +16,12 @@ interface Row {
   readonly expires_at: number;
 }
 
+/** Whose faces are meant. */
+export type UnknownChoice =
+  | { readonly groups: readonly string[] }
+  | { readonly tracks: readonly string[] }
+  | 'all';
+
 interface About {
   readonly camera: string;
   readonly track: string;
@@ -113,12 +119,16 @@ export class UnknownFaces {
       }));
   }
 
-  forget(which: { groups: readonly string[] } | { tracks: readonly string[] } | 'all'): number {
+  /** `within` runs in the same transaction. */
+  forget(which: UnknownChoice, within: (faces: number) => void = () => {}): number {
     const meant = (kept: Kept): boolean => {
       if (which === 'all') return true;
       return 'groups' in which ? which.groups.includes(kept.group) : which.tracks.includes(kept.track);
     };
-    return this.#delete([...this.#kept.values()].filter(meant).map(({ id }) => id));
+    return this.#delete(
+      [...this.#kept.values()].filter(meant).map(({ id }) => id),
+      within,
+    );
   }
 
   prune(now: number): number {
@@ -145,13 +155,17 @@ export class UnknownFaces {
     this.#kept.set(kept.id, kept);
   }
 
-  #delete(ids: readonly string[]): number {
-    if (ids.length === 0) return 0;
+  #delete(ids: readonly string[], within: (faces: number) => void = () => {}): number {
+    if (ids.length === 0) {
+      within(0);
+      return 0;
+    }
     const remove = this.#db.prepare('DELETE FROM unknown_faces WHERE id = ?');
     forGood(
       this.#db,
       this.#db.transaction(() => {
         for (const id of ids) remove.run(id);
+        within(ids.length);
       }),
     );
     for (const id of ids) {

@@ -28,14 +28,23 @@ export interface KeepingDeps {
   readonly enroller: Enroller;
   /** Rejects with promise.unmeasured when the promise could not be kept with so many more. */
   readonly allow: (more: { people: number; samples: number }) => Promise<void>;
+  /** What somebody shows a door beside their face: which, never the secret. */
+  readonly keysOf: (person: string) => Promise<readonly PersonKey[]>;
   /** After every change of people or samples. */
   readonly changed: () => Promise<void>;
+}
+
+/** That somebody has a code, badge or QR text. */
+export interface PersonKey {
+  readonly id: string;
+  readonly method: string;
 }
 
 /** All that is held about one person. */
 export interface SubjectData {
   readonly person: PersonExport;
   readonly consents: readonly Consent[];
+  readonly keys: readonly PersonKey[];
   readonly events: readonly RecognitionEvent[];
   readonly audit: readonly AuditRow[];
 }
@@ -92,8 +101,7 @@ export class Keeping {
   async removeSample(request: { sample: string; actor: string }): Promise<void> {
     const { store, changed } = this.#deps;
     const { sample, actor } = request;
-    await store.removeSample(sample);
-    await store.audit({ kind: 'sample.removed', actor, detail: { sample } });
+    await store.removeSample(sample, { kind: 'sample.removed', actor, detail: { sample } });
     await changed();
   }
 
@@ -109,9 +117,11 @@ export class Keeping {
       ...(image === undefined ? {} : { image }),
     }));
     // First added, then removed: whatever fails in between, no sample is lost.
-    await store.addSamples(into.id, samples);
+    const { actor } = request;
+    const enrolled = { person: into.id, from: 'merge', samples: samples.length, removed: 0 };
+    await store.addSamples(into.id, samples, { kind: 'enroll', actor, detail: enrolled });
     const detail = { into: into.id, from: from.id, samples: samples.length };
-    await store.removePerson(from.id, [{ kind: 'merge', actor: request.actor, detail }]);
+    await store.removePerson(from.id, [{ kind: 'merge', actor, detail }]);
     await changed();
     return { id: into.id, name: into.name };
   }
@@ -119,9 +129,9 @@ export class Keeping {
   /** Deletes every kept picture of samples; the samples stay. */
   async forgetImages(request: { actor: string }): Promise<{ images: number }> {
     const { store } = this.#deps;
-    const images = await store.forgetImages();
-    await store.audit({ kind: 'images.removed', actor: request.actor, detail: { images } });
-    return { images };
+    return {
+      images: await store.forgetImages({ kind: 'images.removed', actor: request.actor, detail: {} }),
+    };
   }
 
   /** Samples of another recogniser, which are never compared with the present one's. */
@@ -198,7 +208,7 @@ export class Keeping {
 
   /** Everything that is held about one person. */
   async subjectData(request: { person: string; actor: string }): Promise<SubjectData> {
-    const { store } = this.#deps;
+    const { store, keysOf } = this.#deps;
     const id = await this.#idOf(request.person);
     await store.audit({ kind: 'export', actor: request.actor, detail: { people: [id], subject: true } });
     const [exported] = await store.exportPeople([id]);
@@ -210,7 +220,7 @@ export class Keeping {
     const audit = await pages<AuditRow>((last) =>
       store.exportAudit({ limit: PAGE, about: id, ...(last === undefined ? {} : { after: last.seq }) }),
     );
-    return { person, consents, events, audit };
+    return { person, consents, keys: await keysOf(id), events, audit };
   }
 
   // ---- strangers --------------------------------------------------------------------------------------
@@ -266,9 +276,8 @@ export class Keeping {
   async forgetUnknown(request: { groups: readonly string[]; actor: string }): Promise<{ faces: number }> {
     const { store } = this.#deps;
     const { groups, actor } = request;
-    const faces = await store.forgetUnknown(groups.length === 0 ? 'all' : { groups });
-    await store.audit({ kind: 'unknown.removed', actor, detail: { faces } });
-    return { faces };
+    const which = groups.length === 0 ? 'all' : { groups };
+    return { faces: await store.forgetUnknown(which, { kind: 'unknown.removed', actor, detail: {} }) };
   }
 
   // ---- audit and backups ------------------------------------------------------------------------------

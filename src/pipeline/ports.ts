@@ -513,7 +513,11 @@ export interface CommandClaim {
 
 export type CommandVerdict = 'claimed' | 'repeated' | 'full';
 
-/** SQLite, the search and the outbox, in a worker of their own. Every method may reject with a `gallery.*` error and has then changed nothing. */
+/**
+ * SQLite, the search and the outbox, in a worker of their own. Every method may reject with a `gallery.*` error and has
+ * then changed nothing. A `row` goes to the audit in the same transaction as the change, with what is counted added to its
+ * detail: there is no change without its row, and no row without its change.
+ */
 export interface Store {
   start(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
@@ -521,7 +525,7 @@ export interface Store {
   people(): Promise<Person[]>;
   /** The person of this name (exact, after NFC and trimming), made when there is none. */
   ensurePerson(name: string): Promise<PersonRef>;
-  renamePerson(id: string, name: string): Promise<void>;
+  renamePerson(id: string, name: string, row?: AuditEntry): Promise<void>;
   /** One transaction: the person, samples added and removed, the consent and the audit row, or nothing of it. */
   enroll(enrolment: Enrolment): Promise<{ person: PersonRef; samples: string[] }>;
   /**
@@ -529,14 +533,14 @@ export interface Store {
    * (a signed message, which cannot be changed, is dropped). A tombstone without a name stays. `rows` go to the audit in the same transaction.
    */
   removePerson(id: string, rows?: readonly AuditEntry[]): Promise<void>;
-  addSamples(personId: string, samples: readonly NewSample[]): Promise<string[]>;
+  addSamples(personId: string, samples: readonly NewSample[], row?: AuditEntry): Promise<string[]>;
   samples(personId: string): Promise<SampleInfo[]>;
   /** The samples of a person in one space, with their vectors. */
   ownSamples(personId: string, space: EmbeddingSpace): Promise<OwnSample[]>;
   /** The picture of a sample (JPEG); null when none was kept. */
   sampleImage(id: string): Promise<Uint8Array | null>;
-  /** Deletes every kept picture of samples; answers how many. */
-  forgetImages(): Promise<number>;
+  /** Deletes every kept picture of samples; answers how many, as `row` is told `images`. */
+  forgetImages(row?: AuditEntry): Promise<number>;
   /** What of other spaces could be embedded again. */
   reembedding(space: EmbeddingSpace): Promise<Reembedding>;
   /** Pictures of samples of other spaces, in the order of their ids. */
@@ -555,11 +559,14 @@ export interface Store {
   }): Promise<Consent>;
   /** Of one person, or of all; oldest first. */
   consents(person?: string): Promise<Consent[]>;
-  /** Removes one sample; a tombstone stays. */
-  removeSample(id: string): Promise<void>;
+  /** Removes one sample; a tombstone stays. `row` is told its `person`. */
+  removeSample(id: string, row?: AuditEntry): Promise<void>;
   exportPeople(ids?: readonly string[]): Promise<PersonExport[]>;
-  /** Joins people of another device: same ids are merged, tombstones win over older people. Answers what was added. */
-  importPeople(people: readonly PersonExport[]): Promise<{ people: number; samples: number }>;
+  /** Joins people of another device: same ids are merged, tombstones win over older people. Answers what was added, as `row` is told. */
+  importPeople(
+    people: readonly PersonExport[],
+    row?: AuditEntry,
+  ): Promise<{ people: number; samples: number }>;
   counts(space: EmbeddingSpace): Promise<GalleryCounts>;
 
   /** The nearest person for each embedding, exact over all samples of its space; null where the gallery has none. */
@@ -610,9 +617,10 @@ export interface Store {
   /** Newest first, without what has expired. */
   unknownGroups(): Promise<UnknownGroup[]>;
   unknownFaces(group: string): Promise<UnknownFace[]>;
-  /** Deletes for good: faces of these groups or tracks, or all; answers how many. */
+  /** Deletes for good: faces of these groups or tracks, or all; answers how many, as `row` is told `faces`. */
   forgetUnknown(
     which: { groups: readonly string[] } | { tracks: readonly string[] } | 'all',
+    row?: AuditEntry,
   ): Promise<number>;
   /** Deletes what has expired; answers how many. */
   pruneUnknown(): Promise<number>;

@@ -8,7 +8,7 @@ import type { CallContext } from '../lib/rpc.js';
 import { CameraEnrolment } from './camera-enrolment.js';
 import { Enroller, type EnrolmentRules, type Look, type RefusedImport } from './enroller.js';
 import { mustFind } from './find-person.js';
-import { Keeping } from './keeping.js';
+import { Keeping, type PersonKey } from './keeping.js';
 import type {
   AnalysedFace,
   AuditFilter,
@@ -73,6 +73,8 @@ export interface ServiceDeps {
   readonly sameFace: number;
   /** Cameras in front of which somebody can be learnt. */
   readonly cameras: readonly string[];
+  /** Left out where nobody has any. */
+  readonly keysOf?: (person: string) => Promise<readonly PersonKey[]>;
   /** Told after every change of the gallery; the change is done when this is. */
   readonly onGalleryChanged?: () => void | Promise<void>;
 }
@@ -82,6 +84,9 @@ export interface ServiceDeps {
  * or the first one's box has at least this many times its area.
  */
 const BYSTANDER_AREA_RATIO = 3;
+
+/** People whom a row of the audit about an import names; who comes after them is counted alone. */
+const MOST_IDS = 1000;
 
 /** What can be called from outside, over the control socket. */
 export const SERVICE_METHODS = [
@@ -118,6 +123,7 @@ export class FacedService {
     this.keeping = new Keeping({
       ...{ store, vision, space: deps.space, enroller: this.#enroller },
       allow: (more) => judge.allow(more),
+      keysOf: deps.keysOf ?? (async () => []),
       changed: () => this.#changed(),
     });
   }
@@ -189,8 +195,8 @@ export class FacedService {
 
   async rename(request: { person: string; name: string; actor: string }): Promise<PersonRef> {
     const { id } = await this.#find(request.person);
-    await this.#deps.store.renamePerson(id, request.name);
-    await this.#deps.store.audit({ kind: 'rename', actor: request.actor, detail: { person: id } });
+    const row = { kind: 'rename', actor: request.actor, detail: { person: id } };
+    await this.#deps.store.renamePerson(id, request.name, row);
     await this.#changed();
     return this.#find(id);
   }
@@ -225,9 +231,9 @@ export class FacedService {
     const { people, refused, more } = await this.#enroller.checkImport(request.people, options);
     const samples = more.spaces.filter((space) => space === this.#deps.space).length;
     await judge.allow({ people: more.people, samples });
-    const added = await store.importPeople(people);
-    const detail = { ...added, refused: refused.length };
-    await store.audit({ kind: 'import', actor: request.actor, detail });
+    const ids = people.map(({ id }) => id).slice(0, MOST_IDS);
+    const detail = { ids, refused: refused.length };
+    const added = await store.importPeople(people, { kind: 'import', actor: request.actor, detail });
     await this.#changed();
     return refused.length === 0 ? added : { ...added, refused };
   }

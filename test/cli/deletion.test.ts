@@ -66,6 +66,15 @@ test('a person who is deleted leaves no sample, picture, name or code, and none 
   for (const text of [digest, CODE])
     assert.ok(!readFileSync(join(backups, older)).includes(text), 'codes are in no backup');
 
+  const exported = (await good('people', 'export', NAME)).people as unknown as {
+    keys: { method: string }[];
+  }[];
+  assert.deepEqual(
+    exported[0]?.keys.map(({ method }) => method),
+    ['code'],
+  );
+  assert.ok(!JSON.stringify(exported).includes(digest), 'that there is a code is told, not the code');
+
   await good('people', 'remove', NAME);
   assert.deepEqual((await good('people', 'list')).people, []);
   assert.ok(!codes(faced).includes(digest), 'nobody ran, and the code is gone at once');

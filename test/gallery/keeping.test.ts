@@ -235,3 +235,43 @@ test('strangers are grouped by likeness and by track, listed, expire, and are bo
   assert.equal(db.prepare('SELECT count(*) FROM unknown_faces').pluck().get(), 0);
   db.close();
 });
+
+test('a change and its row in the audit are one: neither is there without the other', async (t) => {
+  const { store, directory } = await openStore(t);
+  const { person, samples } = await store.enroll({
+    ...anyone,
+    name: 'Ada',
+    add: [sample(random), sample(random)],
+  });
+  const [first = '', second = ''] = samples;
+  const row = (kind: string, detail: object = {}) => ({ kind, actor: 'cli', detail: { ...detail } });
+  await store.renamePerson(person.id, 'Grace', row('rename', { person: person.id }));
+  await store.removeSample(first, row('sample.removed', { sample: first }));
+  await store.importPeople(await store.exportPeople(), row('import', { ids: [person.id] }));
+  await store.forgetUnknown('all', row('unknown.removed'));
+  await store.forgetImages(row('images.removed'));
+  const rows = (await store.exportAudit({ limit: 100 })).map(({ kind, detail }) => [kind, detail]);
+  assert.deepEqual(rows.slice(1), [
+    ['rename', { person: person.id }],
+    ['sample.removed', { sample: first, person: person.id }],
+    ['import', { ids: [person.id], people: 0, samples: 0 }],
+    ['unknown.removed', { faces: 0 }],
+    ['images.removed', { images: 0 }],
+  ]);
+  const before = await store.people();
+  await store.stop();
+
+  const db = new Database(join(directory, 'gallery.db'));
+  db.exec("CREATE TRIGGER no_more BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no more rows'); END");
+  db.close();
+  const { store: full } = await openStore(t, { directory });
+  const changes: readonly (() => Promise<unknown>)[] = [
+    () => full.renamePerson(person.id, 'Ada', row('rename')),
+    () => full.addSamples(person.id, [sample(random)], row('enroll')),
+    () => full.removeSample(second, row('sample.removed')),
+    () => full.removePerson(person.id, [row('remove')]),
+  ];
+  for (const change of changes) await assert.rejects(change, /no more rows/);
+  assert.deepEqual(await full.people(), before, 'also in memory');
+  assert.equal((await full.samples(person.id)).length, 1);
+});
