@@ -7,6 +7,8 @@ export const HEADER_BYTES = 16;
 export const KINDS = { hello: 1, run: 2, health: 3, error: 4 } as const;
 /** Answers in JSON are a few hundred bytes. */
 const MOST_TEXT_BYTES = 64 * 1024;
+/** Pictures in a run, of this version and those after it; what an answer may take follows from it. */
+const MOST_BATCH = 256;
 
 export interface EngineFrame {
   readonly kind: number;
@@ -105,6 +107,7 @@ export function parseHello(text: string): EngineHello {
     texts.every((name) => typeof hello[name] === 'string') &&
     Number.isInteger(maxBatch) &&
     Number(maxBatch) >= 1 &&
+    Number(maxBatch) <= MOST_BATCH &&
     isTensor(input) &&
     Array.isArray(outputs) &&
     outputs.length > 0 &&

@@ -197,7 +197,13 @@ test('half a frame, and an answer that nobody takes, are given up', { skip }, as
   half.socket.write(engineHeader(KINDS.run, 1, 4 + STRIDE * 4).subarray(0, 9));
   const body = await greeted(t, at.socket);
   body.socket.write(Buffer.concat([engineHeader(KINDS.run, 1, 4 + STRIDE * 4), Buffer.alloc(1000)]));
+  // Always a little more, and never done.
+  const drip = await greeted(t, at.socket);
+  drip.socket.write(engineHeader(KINDS.run, 1, 4 + STRIDE * 4));
+  const drops = setInterval(() => drip.socket.write(Buffer.alloc(7)), 20);
+  t.after(() => clearInterval(drops));
   const other = await greeted(t, at.socket);
+  assert.equal(await drip.next(), null);
   assert.equal(await half.next(), null);
   assert.equal(await body.next(), null);
   assert.equal((await other.ask(KINDS.health, 1))?.kind, KINDS.health, 'an idle client stays');
