@@ -73,16 +73,24 @@ export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): P
 }
 
 /** What the configuration sets although the board's profile has a value for it. */
-function overridesOf({ models, cameras }: Config): string[] {
+export function overridesOf({ models, cameras }: Config): string[] {
   const { threads, variant, backend } = models;
   return [
     ...(threads === null ? [] : [`models.threads ${threads}`]),
     ...(variant === 'auto' ? [] : [`models.variant ${variant}`]),
     ...(backend === 'auto' ? [] : [`models.backend ${backend}`]),
-    ...Object.entries(cameras).flatMap(([name, { fps }]) =>
-      fps === null ? [] : [`cameras.${name}.fps ${fps}`],
-    ),
+    ...Object.entries(cameras).flatMap(([name, { fps, source }]) => [
+      ...(fps === null ? [] : [`cameras.${name}.fps ${fps}`]),
+      ...frameOf(name, source),
+    ]),
   ];
+}
+
+/** A source that names a size is asked for that one instead of the profile's. */
+function frameOf(name: string, source: string): string[] {
+  const named = /^(?:v4l2|csi):[^?]*\?(.*)$/.exec(source)?.[1] ?? '';
+  const sizes = [...new URLSearchParams(named)].filter(([key]) => key === 'width' || key === 'height');
+  return sizes.map(([key, value]) => `cameras.${name}.source ${key} ${value}`);
 }
 
 /** Figures of this board, without anything of the house; those of speed come from the running daemon. */
