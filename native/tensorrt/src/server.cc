@@ -88,7 +88,8 @@ void Server::serve(int stop_fd) {
 }
 
 void Server::accept_clients() {
-  for (;;) {
+  // No more than wait at a time, so that whoever connects again and again does not keep the others from being served.
+  for (int taken = 0; taken < kBacklog; taken++) {
     const int fd = ::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       // Out of descriptors or memory, the next poll would come back at once, and again.
@@ -113,6 +114,9 @@ void Server::accept_clients() {
     client.turned_away = allowed ? "busy" : "refused";
     client.reason = allowed ? std::to_string(options_.most_clients) + " clients are connected already"
                             : "user " + std::to_string(user) + " may not use this server: --allow-user names those who may";
+    // The health counts them all; the log is not theirs to fill.
+    if (client.since < next_word_) continue;
+    next_word_ = client.since + std::chrono::seconds(1);
     std::fprintf(stderr, "faced-tensorrt: a client was turned away: %s\n", client.reason.c_str());
   }
 }

@@ -76,6 +76,8 @@ class Server {
   std::size_t most_body_;
   std::vector<std::unique_ptr<Client>> clients_;
   Clock::time_point started_ = Clock::now();
+  // Before that nothing is said of those who are turned away.
+  Clock::time_point next_word_;
   std::uint64_t runs_ = 0;
   std::uint64_t pictures_ = 0;
   std::uint64_t failures_ = 0;

@@ -55,7 +55,7 @@ ListeningSocket::ListeningSocket(const std::string& path, mode_t mode, gid_t gro
   const int problem = errno;
   ::umask(before);
   const bool listening = bound && (group == static_cast<gid_t>(-1) || ::chown(path.c_str(), static_cast<uid_t>(-1), group) == 0) &&
-                         ::chmod(path.c_str(), mode) == 0 && ::listen(fd_, 16) == 0;
+                         ::chmod(path.c_str(), mode) == 0 && ::listen(fd_, kBacklog) == 0;
   if (!listening) {
     const std::string why = std::strerror(bound ? errno : problem);
     if (fd_ >= 0) ::close(fd_);

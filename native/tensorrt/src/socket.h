@@ -8,6 +8,9 @@
 
 namespace faced {
 
+// Connections that wait to be accepted.
+constexpr int kBacklog = 16;
+
 class ListeningSocket {
  public:
   // Takes over a socket that a server left behind when it was killed. Throws Failure when a server is using it, or when
