@@ -88,6 +88,7 @@ export function openVision(
       crops: config.gallery.keepUnknownHours > 0,
       logLevel: config.log.level,
       variant: config.models.variant,
+      variantFirst: profile().variant,
       threads: config.models.threads ?? profile().threads,
       ...(engineSocket === null ? {} : { engineSocket }),
       ...(photographs === undefined ? {} : { photographs }),
@@ -265,12 +266,17 @@ export function openHeads({ config, modelsDir }: Place, card: ModelCard): Promis
 }
 
 /** The card of the recogniser in use, with the curve that holds for the form of it that is run here. */
-export async function openCard({ config, modelsDir }: Place): Promise<ModelCard> {
+export async function openCard(place: Place): Promise<ModelCard> {
+  const { recogniser } = place.config.models;
+  return (await formsOf(place, recogniser).inUse(recogniser)).card;
+}
+
+/** Knows which form of this model the daemon runs. */
+export function formsOf({ config, modelsDir }: Place, id: string): ModelStore {
   const { recogniser, variant } = config.models;
-  const engine = engineSocketOf(config) !== null;
   // What the engine answers, and what stands by for it, is FP32 or next to it.
-  const store = new ModelStore({ dir: modelsDir, wish: engine ? 'float' : variant });
-  return (await store.inUse(recogniser)).card;
+  const standsBy = id === recogniser && engineSocketOf(config) !== null;
+  return new ModelStore({ dir: modelsDir, first: profile().variant, wish: standsBy ? 'float' : variant });
 }
 
 export function promiseFor({ config }: Place, card: ModelCard, store: Store): PromiseKeeper {

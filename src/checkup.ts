@@ -6,6 +6,7 @@ import {
   camerasOf,
   controlSocketPath,
   engineSocketOf,
+  formsOf,
   openCard,
   type Place,
 } from './assemble.js';
@@ -17,7 +18,7 @@ import { HOLDER } from './door/holder.js';
 import { keySource } from './gallery/key.js';
 import { loadCards } from './inference/card.js';
 import { askEngine } from './inference/engine-check.js';
-import { checkFile, ModelStore } from './inference/store.js';
+import { checkFile } from './inference/store.js';
 import { ROOT } from './lib/program.js';
 import { callSocket } from './lib/socket-rpc.js';
 import type { DaemonFigures } from './pipeline/figures.js';
@@ -155,18 +156,18 @@ function backendOf(place: Place): BackendOptions {
 }
 
 /** The models that the configuration uses. */
-async function modelFindings({ config, modelsDir }: Place): Promise<ModelFinding[]> {
+async function modelFindings(place: Place): Promise<ModelFinding[]> {
+  const { config, modelsDir } = place;
   const { detector, landmarks, recogniser, liveness } = config.models;
   const used = [detector, landmarks, recogniser, ...(config.liveness.passive === 'off' ? [] : [liveness])];
   const cards = await loadCards(modelsDir);
-  const store = new ModelStore({ dir: modelsDir, wish: config.models.variant });
   return Promise.all(
     used.map(async (id) => {
       const placed = cards.get(id);
       if (placed === undefined) return { id, state: 'missing' as const };
       return checkFile(placed).then(
         async () => {
-          const { kind, why } = await store.inUse(id);
+          const { kind, why } = await formsOf(place, id).inUse(id);
           return { id, state: 'ready' as const, form: `${kind} (${why})` };
         },
         (error: { code?: string }) => ({

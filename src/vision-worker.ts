@@ -91,6 +91,7 @@ class VisionWorker {
       logger: this.#logger,
       room: () => freeMemory(memoryFigures()),
       ...(options.variant === undefined ? {} : { wish: options.variant }),
+      ...(options.variantFirst === undefined ? {} : { first: options.variantFirst }),
       ...(options.threads === undefined ? {} : { runner: { threads: options.threads } }),
       ...(engineSocket === undefined
         ? {}

@@ -49,6 +49,8 @@ export interface ModelStoreOptions {
   readonly variants?: boolean;
   /** Which form of each model is wanted; `auto` when left out. */
   readonly wish?: VariantWish;
+  /** What `auto` begins with, by the board's profile; left out: by the processor. */
+  readonly first?: 'float' | 'int8';
   /** An engine process runs the recogniser while it is well. */
   readonly engine?: {
     readonly socket: string;
@@ -295,12 +297,15 @@ export class ModelStore {
   }
 
   async #chooseNow(card: ModelCard): Promise<Choice> {
-    const { target = targetOf(process.arch), variants, wish = 'auto', engine } = this.#options;
+    const { target = targetOf(process.arch), variants, wish = 'auto', first, engine } = this.#options;
     if (target === undefined || variants === false)
       return { kind: 'stock', path: null, why: 'no other form is made for this processor', problems: [] };
     // What stands by for an engine takes what the engine takes, which is floats.
     const standsBy = engine !== undefined && card.role === 'recogniser';
-    const choice = await chooseVariant({ dir: this.dir, card, target, wish: standsBy ? 'float' : wish });
+    const choice = await chooseVariant({
+      ...{ dir: this.dir, card, target, wish: standsBy ? 'float' : wish },
+      ...(first === undefined ? {} : { first }),
+    });
     for (const problem of choice.problems)
       this.#log.warn({ model: card.id, problem }, 'a form of a model is not used; run faced model fetch');
     return choice;

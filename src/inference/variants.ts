@@ -94,8 +94,8 @@ export function processorName(): string {
 
 /**
  * Which file of a model is run here. `auto`: 8 bits where `verify` has accepted them on this kind of processor and they
- * win: on arm64 always (memory traffic is what a small board lacks), on x64 when they were faster on this very
- * processor; else the optimised FP32 form, else the stock file. Half precision is for an engine process: only a wish
+ * win: always where they come first (memory traffic is what a small board lacks), elsewhere when they were faster on this
+ * very processor; else the optimised FP32 form, else the stock file. Half precision is for an engine process: only a wish
  * brings it here. What is asked for and cannot be used is said in `why`.
  */
 export async function chooseVariant(options: {
@@ -103,8 +103,10 @@ export async function chooseVariant(options: {
   readonly card: ModelCard;
   readonly target: Target;
   readonly wish: VariantWish;
+  /** What `auto` begins with, by the board's profile. Left out: 8 bits on arm64. */
+  readonly first?: 'float' | 'int8';
 }): Promise<Choice> {
-  const { wish } = options;
+  const { wish, first = process.arch === 'arm64' ? 'int8' : 'float' } = options;
   const problems: string[] = [];
   const look = async (kind: VariantKind): Promise<Found | null> => {
     const found = await findVariant(options, kind);
@@ -115,7 +117,9 @@ export async function chooseVariant(options: {
   for (const kind of wish === 'auto' ? (['int8'] as const) : wish === 'float' ? [] : [wish]) {
     const found = await look(kind);
     const against =
-      found === null ? null : reasonAgainst(found.note, { kind, wish, role: options.card.role });
+      found === null
+        ? null
+        : reasonAgainst(found.note, { eager: wish === kind || first === kind, role: options.card.role });
     if (found !== null && against === null)
       return {
         kind,
@@ -185,7 +189,7 @@ async function problemOf(note: VariantNote, path: string, card: ModelCard): Prom
 
 function reasonAgainst(
   { verified, speed }: VariantNote,
-  { kind, wish, role }: { kind: VariantKind; wish: VariantWish; role: ModelCard['role'] },
+  { eager, role }: { eager: boolean; role: ModelCard['role'] },
 ): string | null {
   if (verified === undefined) return 'faced model verify has not accepted it';
   if (!verified.accepted)
@@ -196,7 +200,7 @@ function reasonAgainst(
   // Without it nobody knows which threshold holds for faces enrolled in FP32.
   if (role === 'recogniser' && (verified.mixed?.points ?? []).length === 0)
     return 'its note holds no threshold against a gallery made with FP32';
-  if (wish === kind || process.arch === 'arm64') return null;
+  if (eager) return null;
   if (speed === undefined || speed.processor !== processorName())
     return 'its speed was not measured on this processor';
   return speed.timesFloat > 1

@@ -16,6 +16,8 @@ export interface VisionOptions {
   };
   /** Which form of each model is wanted: 8 bits where they are accepted and win (`auto`), or one for all. */
   readonly variant?: 'auto' | 'float' | 'int8' | 'half';
+  /** What `auto` begins with: 8 bits as soon as they are accepted, or only where they were measured to be faster. */
+  readonly variantFirst?: 'float' | 'int8';
   /** Threads of one run of a model. Default 1. */
   readonly threads?: number;
   /** The socket of an engine process that runs the recogniser, with ONNX Runtime standing by. Left out: ONNX Runtime alone. */
