@@ -124,6 +124,11 @@ const CardSchema = Type.Object(
       ),
     ),
     curve: Type.Optional(CurveSchema),
+    made: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'How the file was made and what was measured then',
+      }),
+    ),
   },
   { ...closed, title: 'Model card of faced' },
 );

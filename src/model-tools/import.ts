@@ -24,6 +24,8 @@ export interface ImportedModel {
   readonly form: 'pytorch' | 'onnx';
   readonly input: { readonly width: number; readonly height: number };
   readonly dimensions: number;
+  /** 1 − cosine between the answers of the ONNX file and of what was made of it; null for a checkpoint, which has none. */
+  readonly distance: number | null;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function importModel(path: string): Promise<ImportedModel> {
   if (!isCheckpoint(bytes, path))
     return importOnnx(decodeModel(bytes, { folder: dirname(path), label: path }));
   const { model, input, dimensions } = buildMobileFaceNet(readCheckpoint(bytes));
-  return { model, form: 'pytorch', input, dimensions };
+  return { model, form: 'pytorch', input, dimensions, distance: null };
 }
 
 /**
@@ -73,8 +75,11 @@ export async function importOnnx(original: Model): Promise<ImportedModel> {
   await freeBatchWhereRight(model);
   const fed = feeds[input.name];
   const after = fed === undefined ? undefined : (await runModel(model, { input: fed })).embedding;
-  if (before !== undefined && after !== undefined) assertClose({ embedding: before }, { embedding: after });
-  return { model, form: 'onnx', input: { width, height }, dimensions };
+  const distance =
+    before === undefined || after === undefined
+      ? null
+      : assertClose({ embedding: before }, { embedding: after });
+  return { model, form: 'onnx', input: { width, height }, dimensions, distance };
 }
 
 /** Gives a value its standard name, and whatever had that name another one. */

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { hashBytes } from '../../inference/hash.js';
+import { hashBytes, hashFile } from '../../inference/hash.js';
 import { encodeModel } from '../../model-tools/graph/index.js';
 import { importModel } from '../../model-tools/import.js';
+import { inspectModel } from '../../model-tools/inspect.js';
 import { writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 
@@ -20,7 +20,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (values.out === undefined || !values.out.endsWith('.onnx')) throw usage('import needs --out M.onnx');
   if (values.order !== 'rgb' && values.order !== 'bgr')
     throw usage(`--order is rgb or bgr, not ${values.order}`);
-  const { model, form, input, dimensions } = await importModel(file);
+  const { model, form, input, dimensions, distance } = await importModel(file);
+  const { parameters, macs } = await inspectModel(model);
   const bytes = encodeModel(model);
   const sha256 = hashBytes(bytes);
   const id = idOf(values.out);
@@ -32,7 +33,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     sha256,
     bytes: bytes.byteLength,
     licence: values.licence,
-    notes: `Made by faced model import from ${form === 'onnx' ? 'an ONNX file' : 'a PyTorch checkpoint'} with SHA-256 ${hashBytes(await readFile(file))}. Check order and normalisation with faced eval.`,
+    notes: 'Check order and normalisation with faced eval.',
     input: {
       name: 'input',
       shape: [1, 3, input.height, input.width],
@@ -43,6 +44,14 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     },
     output: { form: 'embedding', name: 'embedding', size: dimensions },
     space: `${id}-${sha256.slice(0, 12)}`,
+    made: {
+      by: 'faced model import',
+      from: form === 'onnx' ? 'an ONNX file' : 'a PyTorch checkpoint, batch norm folded',
+      sourceSha256: (await hashFile(file)).sha256,
+      parameters,
+      macs,
+      ...(distance === null ? {} : { checked: '1 - cosine < 1e-6', distance }),
+    },
   };
   await writeWithNote(values.out, bytes, { path: values.out.replace(/\.onnx$/, '.json'), content: card });
   io.print(
