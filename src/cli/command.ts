@@ -22,6 +22,8 @@ export interface CommandIo {
 
 export interface Progress {
   advance(by?: number): void;
+  /** So much more is to be done than was known before. */
+  grow(by: number): void;
   stop(): void;
 }
 

@@ -19,13 +19,17 @@ export function processIo(options: { json: boolean; verbose: boolean; signal: Ab
     line,
     print: (document, human) => line(options.json ? JSON.stringify(document) : human),
     progress: (label, total) => {
-      if (!process.stderr.isTTY || total < 2) return { advance: () => {}, stop: () => {} };
+      if (!process.stderr.isTTY || total < 2) return { advance: () => {}, grow: () => {}, stop: () => {} };
       const bar = new SingleBar(
         { format: `${label} {bar} {value}/{total} {eta_formatted}`, stream: process.stderr },
         Presets.shades_classic,
       );
       bar.start(total, 0);
-      return { advance: (by = 1) => bar.increment(by), stop: () => bar.stop() };
+      return {
+        advance: (by = 1) => bar.increment(by),
+        grow: (by) => bar.setTotal(bar.getTotal() + by),
+        stop: () => bar.stop(),
+      };
     },
   };
 }

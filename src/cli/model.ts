@@ -3,8 +3,9 @@ import { FacedError } from '../domain/errors.js';
 import { fetchDemoPhotos, fetchModels, ModelStore } from '../inference/index.js';
 import { targetOf } from '../inference/variants.js';
 import { makeVariant } from '../model-tools/variant.js';
+import { watched } from '../model-tools/watch.js';
 import { Notifier } from '../system/notify.js';
-import { type CommandIo, type ExitCode, parse, usage } from './command.js';
+import { type CommandIo, type ExitCode, type Progress, parse, usage } from './command.js';
 import { COMMON_OPTIONS, settings } from './settings.js';
 
 type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>;
@@ -31,8 +32,23 @@ export const run: Run = async (argv, io) => {
   const load = verb !== undefined && Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
   if (load === undefined)
     throw usage(`model takes ${Object.keys(VERBS).join(', ')} (is ${verb ?? 'nothing'})`);
-  return (await load())(rest, io);
+  const command = await load();
+  return watchedBy(io, () => command(rest, io));
 };
+
+/** Long work over pictures ends soon after a signal, and shows at a terminal how far it is. */
+async function watchedBy<T>(io: CommandIo, work: () => Promise<T>): Promise<T> {
+  let bar: Progress | null = null;
+  const onRuns = (count: number): void => {
+    if (bar === null) bar = io.progress('runs of the network', count);
+    else bar.grow(count);
+  };
+  try {
+    return await watched({ signal: io.signal, onRuns, onRun: () => bar?.advance() }, work);
+  } finally {
+    (bar as Progress | null)?.stop();
+  }
+}
 
 const list: Run = async (argv, io) => {
   const { values } = parse(argv, COMMON_OPTIONS);

@@ -1,5 +1,6 @@
 import { createSession, type SessionTensor } from '../../inference/raw-session.js';
 import { encodeModel, type Model, withOutputs } from '../graph/index.js';
+import { watchRuns } from '../watch.js';
 
 /** How the range of an activation is chosen from what calibration saw. */
 export type CalibrationMethod = 'mse' | 'minmax' | 'percentile' | 'entropy';
@@ -170,8 +171,10 @@ export async function visitActivations(options: {
   const session = await createSession(encodeModel(withOutputs(model, fromGraph)), {
     optimisation,
   });
+  const beforeRun = watchRuns(inputs.length);
   try {
     for (const [index, data] of inputs.entries()) {
+      beforeRun();
       const feed: SessionTensor = { type: data instanceof Uint8Array ? 'uint8' : 'float32', dims, data };
       const values = await session.run({ [input.name]: feed });
       if (names.includes(input.name)) visit(input.name, feed, index);
