@@ -1,12 +1,17 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FacedError } from '../domain/errors.js';
-import { fetchDemoPhotos, fetchModels, ModelStore } from '../inference/index.js';
+import { fetchDemoPhotos, fetchModels, ModelStore, untilReachable } from '../inference/index.js';
 import { targetOf } from '../inference/variants.js';
 import { makeVariant } from '../model-tools/variant.js';
 import { watched } from '../model-tools/watch.js';
 import { Notifier } from '../system/notify.js';
 import { type CommandIo, type ExitCode, type Progress, parse, usage } from './command.js';
 import { COMMON_OPTIONS, settings } from './settings.js';
+
+/** As a service: shorter than systemd's TimeoutStartSec, and so long that its StartLimitBurst is never reached. */
+const NETWORK_PATIENCE_MS = 60_000;
+const NETWORK_PAUSE_MS = 5000;
 
 type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>;
 
@@ -89,12 +94,15 @@ const fetch: Run = async (argv, io) => {
   // As the service's ExecStartPre it may take as long as it comes forward.
   const notifier = new Notifier({ env: io.env });
   const onProgress = () => notifier.progress();
-  const fetched = await fetchModels({
-    dir: modelsDir,
-    signal: io.signal,
-    onProgress,
+  const wanted = {
+    ...{ dir: modelsDir, signal: io.signal, onProgress },
     ...(positionals.length === 0 ? {} : { ids: positionals }),
     ...(values.from === undefined ? {} : { from: values.from }),
+  };
+  const fetched = await untilReachable(() => fetchModels(wanted), {
+    patienceMs: notifier.active ? NETWORK_PATIENCE_MS : 0,
+    pause: () => sleep(NETWORK_PAUSE_MS, undefined, { signal: io.signal }),
+    onWait: ({ code, message }) => io.log.warn({ code, reason: message }, 'the network is waited for'),
   });
   const target = targetOf(process.arch);
   // Whatever form is run, the optimised one is there to fall back on.

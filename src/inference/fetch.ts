@@ -51,6 +51,31 @@ export async function fetchModels(options: FetchOptions): Promise<Fetched[]> {
   return done;
 }
 
+/**
+ * Tries again while what is fetched from cannot be reached (`model.fetch-failed`), for so long; then rejects with the last
+ * reason. A machine that boots may have its network a minute later than its services.
+ */
+export async function untilReachable<Result>(
+  fetch: () => Promise<Result>,
+  options: {
+    readonly patienceMs: number;
+    readonly pause: () => Promise<unknown>;
+    readonly onWait: (reason: FacedError) => void;
+  },
+): Promise<Result> {
+  const deadline = performance.now() + options.patienceMs;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await fetch();
+    } catch (thrown) {
+      const error = FacedError.from(thrown);
+      if (error.code !== 'model.fetch-failed' || performance.now() >= deadline) throw error;
+      if (tries === 1) options.onWait(error);
+      await options.pause();
+    }
+  }
+}
+
 async function chosen({ dir, ids, shippedCards }: FetchOptions): Promise<PlacedCard[]> {
   const cards = await loadCards(dir, shippedCards);
   if (ids === undefined) return [...cards.values()].filter(({ card }) => card.source !== undefined);

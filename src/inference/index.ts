@@ -9,7 +9,7 @@ import type { ModelStore } from './store.js';
 
 export { loadCardBeside, loadCards, type ModelCard, type PlacedCard } from './card.js';
 export { FOR_PICTURES } from './detector.js';
-export { DEMO_PHOTOS, fetchDemoPhotos, fetchModels } from './fetch.js';
+export { DEMO_PHOTOS, fetchDemoPhotos, fetchModels, untilReachable } from './fetch.js';
 export { modelsDir } from './model-dir.js';
 export { fetchNpmFiles } from './npm-files.js';
 export { type ModelStatus, ModelStore } from './store.js';

@@ -7,7 +7,8 @@ import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { fetchModels } from '../../src/inference/fetch.js';
+import { FacedError } from '../../src/domain/errors.js';
+import { fetchModels, untilReachable } from '../../src/inference/fetch.js';
 import { fetchNpmFiles } from '../../src/inference/npm-files.js';
 import { downloadTarball } from '../../src/inference/registry-tarball.js';
 import { readTarball } from '../../src/inference/tarball.js';
@@ -232,4 +233,32 @@ test('npm that reads is a fetch that comes forward', async (t) => {
   });
   await assert.rejects(fetching, /could not be fetched/);
   assert.ok(told >= 2);
+});
+
+test('a network that comes later is waited for, another fault is not, and patience ends', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const waits: string[] = [];
+  const patient = {
+    patienceMs: 60,
+    pause: async () => {
+      now += 10;
+    },
+    onWait: ({ message }: Error) => waits.push(message),
+  };
+  let tries = 0;
+  const away = async () => {
+    if (++tries < 4) throw new FacedError('model.fetch-failed', `try ${tries}`);
+    return 'here';
+  };
+  assert.equal(await untilReachable(away, patient), 'here');
+  assert.deepEqual(waits, ['try 1']);
+  tries = Number.NEGATIVE_INFINITY;
+  await assert.rejects(untilReachable(away, patient), { code: 'model.fetch-failed' });
+  assert.equal(now, 30 + 60);
+  const changed = async () => {
+    throw new FacedError('model.mismatch', 'somebody changed it');
+  };
+  await assert.rejects(untilReachable(changed, patient), { code: 'model.mismatch' });
+  assert.equal(now, 90);
 });
