@@ -48,6 +48,7 @@ export class HolderLock implements Lock {
   #restart: NodeJS.Timeout | null = null;
   #pauseMs = RESTART_MS.first;
   #why: FacedError | null = null;
+  #ending: Promise<void> | null = null;
 
   constructor(lock: WireLock, options: HolderOptions) {
     this.#lock = lock;
@@ -63,16 +64,33 @@ export class HolderLock implements Lock {
       throw new FacedError('door.holder-missing', `${program} is not there`, { fix: 'make -C native/lock' });
     }
     this.#stopped = false;
+    this.#ending = null;
     signal.addEventListener('abort', () => void this.stop(), { once: true });
     await this.#spawn(program);
   }
 
-  /** A running pulse ends with it: the holder goes to rest before it ends. */
-  async stop(): Promise<void> {
+  /**
+   * A running pulse ends with it. The holder goes to rest and ends; that of a fail-safe door stays, because the door would
+   * be open without it, and keeps it locked until the next one takes the wire over.
+   */
+  stop(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    if (this.#lock.whenPowerless === 'safe' && this.#options.owner !== undefined && this.#ready) {
+      const locked = await this.lock().then(
+        () => true,
+        () => false,
+      );
+      this.#ready = false;
+      if (locked) return letGo(child);
+    }
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill('SIGTERM');
     await ended;
@@ -195,6 +213,13 @@ export class HolderLock implements Lock {
     this.#waiting.delete(id);
     return waiting;
   }
+}
+
+/** It lives on without us. */
+function letGo(child: ChildProcess): void {
+  child.stdin?.end();
+  child.stdout?.destroy();
+  child.unref();
 }
 
 function holderArguments(lock: WireLock, owner: string | undefined): string[] {

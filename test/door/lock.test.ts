@@ -57,9 +57,19 @@ async function recorder(t: TestContext, more: Partial<Extract<LockOptions, { dri
   });
   const moves: string[] = [];
   lock.on('moved', ({ to }) => moves.push(to));
-  t.after(() => lock.stop());
-  await lock.start(new AbortController().signal);
+  await started(t, lock, join(dir, 'owner'));
   return { dir, file, lock, moves };
+}
+
+/** The holder of a fail-safe door stays when its lock is stopped: the test ends it. */
+async function started(t: TestContext, lock: HolderLock, ownerFile: string): Promise<void> {
+  let holder = 0;
+  t.after(async () => {
+    await lock.stop();
+    if (holder > 0 && isAlive(holder)) process.kill(holder, 'SIGKILL');
+  });
+  await lock.start(new AbortController().signal);
+  holder = Number(readFileSync(ownerFile, 'utf8'));
 }
 
 test('a pulse opens and ends', async (t) => {
@@ -151,12 +161,43 @@ test('the holder of a fail-safe door stays and keeps it locked until the next da
     { driver: 'recorder', file, longestMs: 1000, whenPowerless: 'safe' },
     { clock: systemClock, owner: ownerFile, onError: () => {} },
   );
-  t.after(() => next.stop());
-  await next.start(new AbortController().signal);
+  await started(t, next, ownerFile);
   assert.ok(!isAlive(holder));
   assert.deepEqual(new Set(record(file)), new Set(['locked high', 'unlocked low']));
   assert.equal(record(file).at(-1), 'locked high');
   await next.unlock(100);
+});
+
+test('a daemon that is stopped leaves a fail-safe door locked, in the middle of a pulse as well', async (t) => {
+  const { dir, file, lock } = await recorder(t, { whenPowerless: 'safe', longestMs: 60_000 });
+  await lock.unlock(60_000);
+  await lock.stop();
+  const holder = Number(readFileSync(join(dir, 'owner'), 'utf8'));
+  assert.equal(record(file).at(-1), 'locked high');
+  assert.ok(isAlive(holder));
+  await assert.rejects(lock.unlock(100), { code: 'door.lock-failed' });
+  const next = new HolderLock(
+    { driver: 'recorder', file, longestMs: 1000, whenPowerless: 'safe' },
+    { clock: systemClock, owner: join(dir, 'owner'), onError: () => {} },
+  );
+  await started(t, next, join(dir, 'owner'));
+  assert.ok(!isAlive(holder));
+  assert.equal(record(file).at(-1), 'locked high');
+});
+
+test('what is left of a service is ended when it has ended, the holder of a lock is not', async (t) => {
+  const { dir, file, lock } = await recorder(t, { longestMs: 10_000 });
+  await lock.unlock(300);
+  const hangs = spawn('sleep', ['60'], { stdio: 'ignore' });
+  const gone = once(hangs, 'exit');
+  const holder = Number(readFileSync(join(dir, 'owner'), 'utf8'));
+  const procs = join(dir, 'cgroup.procs');
+  writeFileSync(procs, [holder, hangs.pid, 999_999_999, ''].join('\n'));
+  execFileSync(join(ROOT, 'systemd', 'leftovers.sh'), [procs]);
+  assert.deepEqual(await gone, [null, 'SIGKILL']);
+  assert.ok(isAlive(holder));
+  await until(() => record(file).length === 3, 'the end of the pulse');
+  assert.equal(record(file).at(-1), 'locked low');
 });
 
 async function killed(child: ChildProcess): Promise<void> {
