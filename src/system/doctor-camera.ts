@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check } from './doctor.js';
 
@@ -18,8 +18,8 @@ function firstDevice(root: string): Check {
     return {
       name: 'camera',
       ok: false,
-      detail: 'none is configured and this machine has no /dev/video device',
-      fix: 'Connect a camera, or name one under cameras in faced.yaml (docs/configuration.md).',
+      detail: 'none is configured and this machine has no /dev/video device that is a camera',
+      fix: 'Connect a camera, or name one under cameras in faced.yaml: csi:0 for one on the ribbon cable (docs/configuration.md).',
     };
   return deviceCheck('camera', first, root);
 }
@@ -70,12 +70,26 @@ function pathCheck(name: string, path: string): Check {
     : { name, ok: false, detail: `${path} does not exist`, fix: 'Name a file or folder that is there.' };
 }
 
-/** `/dev/video*`, lowest number first. */
+/**
+ * Devices of a Raspberry Pi that are no cameras: its codecs and scalers, and the raw sensor of a ribbon camera, whose
+ * pictures libcamera makes (`csi:0`). By the names that the kernel's drivers give them.
+ */
+const NO_CAMERA = /^(bcm2835-(codec|isp)|rpivid|rpi-hevc-dec|pispbe|rp1-cfe|unicam)/;
+
+/** `/dev/video*` that may be cameras, lowest number first. */
 export function videoDevices(root = '/'): string[] {
   const folder = join(root, 'dev');
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter((file) => /^video\d+$/.test(file))
+    .filter((file) => /^video\d+$/.test(file) && !NO_CAMERA.test(driverName(file, root)))
     .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)))
     .map((file) => `/dev/${file}`);
+}
+
+function driverName(file: string, root: string): string {
+  try {
+    return readFileSync(join(root, 'sys/class/video4linux', file, 'name'), 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -187,6 +187,27 @@ test('cameras: none, and devices in the order of their numbers', async (t) => {
   for (const name of ['video10', 'video2', 'null']) writeFileSync(join(root, 'dev', name), '');
   assert.deepEqual(videoDevices(root), ['/dev/video2', '/dev/video10']);
   assert.deepEqual(cameraChecks([], root), [{ name: 'camera', ok: true, detail: '/dev/video2' }]);
+});
+
+test('a Raspberry Pi without a camera has none, whatever its codecs are called', async (t) => {
+  const root = await temporaryDir(t);
+  mkdirSync(join(root, 'dev'));
+  const named = {
+    video0: 'unicam-image',
+    video10: 'bcm2835-codec-decode',
+    video13: 'bcm2835-isp-output0',
+    video19: 'rpi-hevc-dec',
+  };
+  for (const [device, name] of Object.entries({ ...named, video2: 'HD Pro Webcam C920' })) {
+    writeFileSync(join(root, 'dev', device), '');
+    mkdirSync(join(root, 'sys/class/video4linux', device), { recursive: true });
+    writeFileSync(join(root, 'sys/class/video4linux', device, 'name'), `${name}\n`);
+  }
+  assert.deepEqual(videoDevices(root), ['/dev/video2']);
+  rmSync(join(root, 'dev/video2'));
+  const [check] = cameraChecks([], root);
+  assert.equal(check?.ok, false);
+  assert.match(check?.fix ?? '', /csi:0/);
 });
 
 test('a camera that this user may not open', {
