@@ -99,7 +99,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'passive-score': 'the passive score is enough',
   flat: 'everything moved like a flat picture',
   'eyes-in-flat-face': 'eyes that move in a flat face',
-  screen: 'the dots of a screen',
+  screen: 'the dots or the refresh of a screen',
   'passive-low': 'the passive score is too low',
   'no-motion': 'the head did not turn',
   'no-blink': 'a small turn and no blink',

@@ -6,6 +6,7 @@ import { Random } from '../helpers/liveness/random.js';
 import { paint } from '../helpers/pictures.js';
 
 const BOX = { x: 20, y: 20, width: 100, height: 100 };
+const LARGE = { x: 15, y: 15, width: 130, height: 130 };
 
 function face(pattern: (x: number, y: number) => number, noise = 3) {
   const random = new Random(3);
@@ -36,6 +37,17 @@ for (const { name, pattern, screen } of CASES) {
     const score = screenScore(face(pattern), BOX);
     assert.ok(score !== null);
     assert.equal(score >= 1, screen, String(score));
+  });
+}
+
+for (const { length, screen } of [
+  { length: 10.3, screen: true },
+  { length: 60, screen: false },
+]) {
+  test(`waves of ${length} pixels over a large face: ${screen ? 'a screen' : 'no screen'}`, () => {
+    const wave = face((x, y) => 8 * Math.sin((2 * Math.PI * (0.8 * x + 0.6 * y)) / length));
+    assert.equal((screenScore(wave, LARGE) ?? 0) >= 1, screen);
+    assert.ok((screenScore(wave, BOX) ?? 9) < 1, 'of a small face only the fine waves count');
   });
 }
 
