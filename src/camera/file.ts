@@ -36,7 +36,7 @@ export class FileSource implements FrameSource {
   /** Rejects with `source.open-failed` when the file is not there or is no video. */
   async start(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return this.stop();
-    signal.addEventListener('abort', () => this.#stopping.abort(), { once: true });
+    signal.addEventListener('abort', () => this.#stopping.abort(), { signal: this.#stopping.signal });
     const { path, pace, openTimeoutMs, readTimeoutMs } = this.#options;
     // An absolute path cannot be taken for one of FFmpeg's protocols.
     const uri = resolve(path);

@@ -105,7 +105,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'no-blink': 'a small turn and no blink',
   'no-turn': 'a blink, but the head did not turn',
   'not-a-head': 'it moved, but not like a head',
-  'no-face': 'no face that could be followed',
+  'no-face': 'no face that could be followed for long enough',
   'single-picture': 'one picture shows neither blink nor depth',
 };
 
