@@ -4,18 +4,15 @@
  * `node dist/bench/daemon.js FOLDER`: a folder of folders of pictures, one a person with at least two (LFW's form).
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { createImage, decode, resizeInto, VideoWriter } from '../src/image/index.js';
 import { processMemory } from '../src/system/memory.js';
+import { peopleOf, writeClip } from './people-clip.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const PEOPLE = 40;
-const FPS = 15;
-const FRAMES_EACH = 20;
-const GAP = 10;
 
 /** Prints, when the main process ends, the longest time in which its event loop did nothing else. */
 const MONITOR = `
@@ -26,36 +23,6 @@ if (isMainThread && process.send === undefined) {
   setTimeout(() => { delay.enable(); }, 3000).unref();
   process.on('exit', () => process.stderr.write('LOOP ' + JSON.stringify({ p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 }) + '\\n'));
 }`;
-
-function peopleOf(folder: string): { name: string; photos: string[] }[] {
-  return readdirSync(folder)
-    .map((name) => ({
-      name,
-      photos: readdirSync(join(folder, name))
-        .sort()
-        .map((file) => join(folder, name, file)),
-    }))
-    .filter(({ photos }) => photos.length >= 2)
-    .slice(0, PEOPLE);
-}
-
-/** Each person for a second and a third before a still wall, with two thirds of a second of nobody after it. */
-function writeClip(path: string, photos: readonly string[]): void {
-  const frame = createImage(640, 480, 'bgr24');
-  const face = createImage(240, 240, 'bgr24');
-  const writer = new VideoWriter(path, { width: 640, height: 480, fps: FPS });
-  for (const photo of photos) {
-    resizeInto(decode(readFileSync(photo)), face);
-    for (let index = 0; index < FRAMES_EACH + GAP; index++) {
-      frame.data.fill(100);
-      for (let y = 0; y < 240 && index < FRAMES_EACH; y++) {
-        frame.data.set(face.data.subarray(y * 720, (y + 1) * 720), ((120 + y) * 640 + 180 + index * 2) * 3);
-      }
-      writer.write(frame);
-    }
-  }
-  writer.close();
-}
 
 async function measure(isolation: 'thread' | 'process', dir: string) {
   const env = {
@@ -116,11 +83,11 @@ const folder = process.argv[2];
 if (folder === undefined) throw new Error('which folder of people? (node dist/bench/daemon.js FOLDER)');
 const dir = mkdtempSync(join(tmpdir(), 'faced-bench-'));
 try {
-  const people = peopleOf(folder);
+  const people = peopleOf(folder, PEOPLE);
   writeFileSync(join(dir, 'monitor.mjs'), MONITOR);
   writeClip(
     join(dir, 'clip.avi'),
-    people.map(({ photos }) => photos[1] ?? ''),
+    people.map(({ photos }) => ({ photo: photos[1] ?? '', frames: 20, gap: 10 })),
   );
   for (const { name, photos } of people) {
     spawnSync(join(ROOT, 'bin', 'faced'), ['enroll', name, photos[0] ?? ''], {

@@ -1,11 +1,30 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SessionTensor } from '../src/inference/raw-session.js';
 import { entry } from '../src/lib/program.js';
 
-const MOUNT = '/sys/fs/cgroup/memory';
+interface Version {
+  readonly mount: string;
+  readonly limit: string;
+  /** Swap alone (version 2) may be nothing; with memory (version 1) it may be as much as memory. */
+  readonly swap: { readonly file: string; readonly bytes: (limit: number) => number };
+  readonly peak: string;
+}
+
+const V1: Version = {
+  mount: '/sys/fs/cgroup/memory',
+  limit: 'memory.limit_in_bytes',
+  swap: { file: 'memory.memsw.limit_in_bytes', bytes: (limit) => limit },
+  peak: 'memory.max_usage_in_bytes',
+};
+const V2: Version = {
+  mount: '/sys/fs/cgroup',
+  limit: 'memory.max',
+  swap: { file: 'memory.swap.max', bytes: () => 0 },
+  peak: 'memory.peak',
+};
 const PROBE = fileURLToPath(entry('model-tools/memory-probe.js'));
 
 export interface Limited {
@@ -18,41 +37,51 @@ export interface Limited {
   readonly stdout: string;
 }
 
-/** Why no control group with a limit can be made here (version 1, which is what this needs); null when it can. */
+/** Why no control group with a limit can be made here, of either version; null when it can. */
 export function noLimits(): string | null {
-  if (!existsSync(join(MOUNT, 'memory.limit_in_bytes')))
-    return 'the memory controller of control groups version 1 is not mounted';
   try {
-    rmdirSync(newGroup());
+    const { group } = newGroup();
+    rmdirSync(group);
     return null;
   } catch (error) {
-    return `no control group can be made: ${error instanceof Error ? error.message : String(error)}`;
+    return `no control group with a limit can be made: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
 /** Runs the memory probe (src/model-tools/memory-probe.ts) in a control group of its own that may take `bytes` and no more. */
 export async function probeUnderLimit(bytes: number, args: readonly string[]): Promise<Limited> {
-  const group = newGroup();
+  let stdout = '';
+  const ended = await runUnderLimit(bytes, [process.execPath, PROBE, ...args], {
+    onStart: (child) =>
+      child.stdout?.on('data', (text: Buffer) => {
+        stdout += text.toString();
+      }),
+  });
+  return { ...ended, stdout };
+}
+
+/** The same for any program; its standard output is for `onStart` to read. */
+export async function runUnderLimit(
+  bytes: number,
+  argv: readonly string[],
+  { env = process.env, onStart }: { env?: NodeJS.ProcessEnv; onStart: (child: ChildProcess) => void },
+): Promise<Omit<Limited, 'stdout'>> {
+  const { group, version } = newGroup();
   try {
-    writeFileSync(join(group, 'memory.limit_in_bytes'), String(bytes));
+    writeFileSync(join(group, version.limit), String(bytes));
     // Without this what does not fit would go to swap where there is some.
-    if (existsSync(join(group, 'memory.memsw.limit_in_bytes')))
-      writeFileSync(join(group, 'memory.memsw.limit_in_bytes'), String(bytes));
+    const swap = join(group, version.swap.file);
+    if (existsSync(swap)) writeFileSync(swap, String(version.swap.bytes(bytes)));
     const startedAt = performance.now();
     const shell = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
-    const child = spawn('sh', ['-c', shell, group, process.execPath, PROBE, ...args], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    let stdout = '';
-    child.stdout.on('data', (text: Buffer) => {
-      stdout += text.toString();
-    });
+    const child = spawn('sh', ['-c', shell, group, ...argv], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    onStart(child);
     const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (exit, by) => resolve([exit, by]));
     });
-    const groupPeak = Number(readFileSync(join(group, 'memory.max_usage_in_bytes'), 'utf8'));
-    return { killed: signal === 'SIGKILL', code, groupPeak, ms: performance.now() - startedAt, stdout };
+    const groupPeak = Number(readFileSync(join(group, version.peak), 'utf8'));
+    return { killed: signal === 'SIGKILL', code, groupPeak, ms: performance.now() - startedAt };
   } finally {
     rmdirSync(group);
   }
@@ -64,10 +93,15 @@ export function readAnswer(file: string): SessionTensor {
   return { type: 'float32', dims: [1, data.length], data };
 }
 
-function newGroup(): string {
-  const own = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
-  const parent = [join(MOUNT, own ?? ''), MOUNT].find((path) => existsSync(path)) ?? MOUNT;
+function newGroup(): { group: string; version: Version } {
+  const version = existsSync(join(V1.mount, V1.limit)) ? V1 : V2;
+  const line = version === V1 ? /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m : /^0::(.*)$/m;
+  const own = line.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '';
+  // In version 2 a group with processes in it can have no limited groups below it (cgroups(7)): it goes to the top.
+  const places = version === V1 ? [join(V1.mount, own), V1.mount] : [V2.mount];
+  const parent = places.find((path) => existsSync(path)) ?? version.mount;
+  if (version === V2) writeFileSync(join(parent, 'cgroup.subtree_control'), '+memory');
   const group = join(parent, `faced-limit-${process.pid}`);
   mkdirSync(group);
-  return group;
+  return { group, version };
 }
