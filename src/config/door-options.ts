@@ -128,6 +128,7 @@ function lockOptionsOf(id: string, lock: DoorConfig['lock'], stateDir: string): 
         driver: 'recorder',
         file: lock.file ?? `${stateDir}/lock-${id}.record`,
         longestMs,
+        ...(lock.feed === null ? {} : { feed: lock.feed }),
         ...(lock.whenPowerless === null ? {} : { whenPowerless: lock.whenPowerless }),
       };
   }

@@ -108,6 +108,12 @@ const lock = section('The lock of this door, and how it is wired.', {
     default: null,
     restart: true,
   }),
+  feed: pathOrNull({
+    description:
+      'A named pipe (`mkfifo`) that stands for the inputs of the recorder: lines `door open`, `door closed`, `exit pressed`, `exit released`. null: there are none.',
+    default: null,
+    restart: true,
+  }),
 });
 
 const sure = section('What a face has to be before this door calls it sure. Not sure means no.', {

@@ -1,5 +1,6 @@
 /** The doors as the daemon builds them, with the real store, the real holder and, where one is needed, a real broker. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -381,6 +382,33 @@ test('a wire that cannot be had is said, tried on, and no grant is called an unl
   const rows = await kinds();
   assert.ok(rows.includes('door.granted') && rows.includes('door.unlock-failed'));
   assert.ok(!rows.includes('door.unlocked'));
+});
+
+test('contact and exit button: a door that opens by itself is forced, one that somebody leaves by is not', async (t) => {
+  const feed = join(await temporaryDir(t), 'inputs');
+  execFileSync('mkfifo', [feed]);
+  const { doors, states, next, kinds } = await house(t, {
+    doors: `front: {lock: {driver: recorder, file: RECORD, feed: ${feed}}, ${FACE}}`,
+  });
+  const say = (line: string) => writeFileSync(feed, `${line}\n`);
+  const forced = next('forced');
+  say('door open');
+  assert.equal((await forced).door, 'front');
+  assert.deepEqual(states.at(-1)?.doors.front, { state: 'locked', open: true });
+  const pressed = new Promise<void>((resolve) => {
+    const off = doors.doors[0]?.on('changed', ({ open }) => {
+      if (open !== true) return;
+      off?.();
+      resolve();
+    });
+  });
+  say('door closed\nexit pressed\ndoor open');
+  await pressed;
+  say('exit released\ndoor closed');
+  await doors.stop();
+  const written = await kinds();
+  assert.equal(written.filter((kind) => kind === 'door.forced').length, 1);
+  assert.equal(written.filter((kind) => kind === 'door.exit-pressed').length, 1);
 });
 
 test('other settings hold from the next look on; what needs a restart waits for it', async (t) => {
