@@ -91,6 +91,8 @@ export class HouseDoors {
   readonly #refused: FloodedRows;
   readonly #refusedTrail: AuditTrail;
   readonly #clock: Clock;
+  /** How many people `access` names who are not there. */
+  #unknown = 0;
   /** The clock has shown this time before: when it shows less, it is wrong. */
   #clockHasShown = 0;
   #config: Config;
@@ -238,6 +240,21 @@ export class HouseDoors {
     for (const id of this.#people) if (!now.has(id)) await this.#doors.removePerson(id);
     this.#people = now;
     this.#doors.setAccess(accessOf(this.#config, people));
+    this.#sayUnknown(people);
+  }
+
+  /** A name that was mistyped lets nobody in. Names are not for the log. */
+  #sayUnknown(people: Awaited<ReturnType<Store['people']>>): void {
+    const { groups, guests, rules } = this.#config.access;
+    const named = [
+      ...Object.values(groups).flat(),
+      ...guests.map(({ person }) => person),
+      ...rules.flatMap((rule) => rule.people ?? []),
+    ];
+    const unknown = new Set(named.filter((one) => findPerson(people, one) === undefined)).size;
+    if (unknown > 0 && unknown !== this.#unknown)
+      this.#parts.log.warn({ people: unknown }, 'access names people who are not in the gallery');
+    this.#unknown = unknown;
   }
 
   /**

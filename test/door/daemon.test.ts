@@ -56,7 +56,13 @@ const ALWAYS = (people: string) =>
 
 interface AuditRow {
   readonly kind: string;
-  readonly detail: { readonly door?: string; readonly path?: string; readonly reason?: string };
+  readonly detail: {
+    readonly door?: string;
+    readonly path?: string;
+    readonly reason?: string;
+    readonly request?: string;
+    readonly rows?: Readonly<Record<string, number>>;
+  };
 }
 
 /** The rows of the doors; the chain has to be whole. */
@@ -316,6 +322,26 @@ test('mosquitto with TLS, passwords and the rules of docs/mqtt.md: who has no ri
     ['face+code'],
   );
   assert.ok(rows.length < 100, 'a flood does not fill the disk');
+  const refused = rows.flatMap(({ kind, detail }) =>
+    kind === 'door.command-refused' ? [`${detail.reason} ${detail.request ?? ''}`.trim()] : [],
+  );
+  for (const one of [
+    'not-json',
+    'unsigned bare',
+    'late late',
+    'too-far-ahead early',
+    'retained kept',
+    'unsigned another',
+    'repeated code',
+  ])
+    assert.ok(refused.includes(one), one);
+  const oneByOne = rows.filter(({ detail }) => detail.request?.startsWith('flood-') === true).length;
+  const counted = rows.flatMap(({ detail }) => Object.values(detail.rows ?? {}));
+  assert.equal(
+    oneByOne + counted.reduce((sum, count) => sum + count, 0),
+    200,
+    'nothing of the flood is lost',
+  );
 });
 
 async function addCode({ faced }: Place, config: string, code: string): Promise<void> {
