@@ -12,8 +12,11 @@ export interface SteadyClockOptions {
 
 /** A wall clock that moves against the monotonic one by more than this was set, not disciplined. */
 const SET_MS = 2000;
-const POLL_MS = { new: 5000, wrong: 5000, unsynchronised: 60_000, synchronised: 60_000 };
-type Trust = keyof typeof POLL_MS;
+/** Whether it was set is looked at this often, which costs nothing. */
+const TICK_MS = 5000;
+/** To ask somebody starts a program: seldom, as long as it is not set. */
+const ASK_MS = { new: 30_000, wrong: 30_000, unsynchronised: 600_000, synchronised: 3_600_000 };
+type Trust = keyof typeof ASK_MS;
 
 /**
  * The time of day that events, commands and rights go by. It is the machine's where that can be believed. Where it
@@ -36,7 +39,7 @@ export class SteadyClock implements Clock {
   #newId = monotonicFactory();
   #looking: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #stopped = false;
+  #askedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SteadyClockOptions) {
     this.#options = options;
@@ -51,12 +54,14 @@ export class SteadyClock implements Clock {
     this.#newId = monotonicFactory();
     // From here on ids are given in the order of this clock and after all that were given before.
     if (floor !== null) this.#newId(floor + 1);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
     await this.look().catch(() => {});
   }
 
   stop(): void {
-    this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
   }
 
   wall(): number {
@@ -82,15 +87,17 @@ export class SteadyClock implements Clock {
   look(): Promise<void> {
     this.#looking ??= this.#judge().finally(() => {
       this.#looking = null;
-      if (this.#stopped) return;
-      this.#timer = setTimeout(() => void this.look().catch(() => {}), POLL_MS[this.#trust]);
-      this.#timer.unref();
     });
     return this.#looking;
   }
 
+  #tick(): void {
+    const due = this.#clock.monotonic() - this.#askedAt >= ASK_MS[this.#trust];
+    if (this.#noticeSet() || due) void this.look().catch(() => {});
+  }
+
   async #judge(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#askedAt = this.#clock.monotonic();
     this.#noticeSet();
     const answer = await this.#options.check().catch((error: unknown) => ({ error }));
     // Set while the question was on its way: the answer is about another clock.
