@@ -199,7 +199,8 @@ async function build(
 
   // The models take longest to load, so the vision worker starts beside the gallery; what it sees meanwhile waits.
   const ready = store.start(signal).then(async () => {
-    await steady.start(latest(kept.seenAt, await store.latestTime()));
+    const newest = await store.latestEvent();
+    await steady.start(latest(kept.seenAt, newest?.timeMs ?? null), newest?.id);
     await keeper.refresh();
     // Whoever cannot keep the promise does not begin to decide.
     keeper.policy();

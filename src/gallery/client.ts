@@ -252,8 +252,8 @@ class StoreClient implements Store {
     return this.#call('clockLooked', state);
   }
 
-  latestTime(): Promise<number | null> {
-    return this.#call('latestTime');
+  latestEvent(): Promise<{ id: string; timeMs: number } | null> {
+    return this.#call('latestEvent');
   }
 
   pruneEvents(): Promise<number> {

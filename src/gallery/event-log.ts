@@ -198,12 +198,11 @@ export class EventLog {
     return moved?.byMs ?? 0;
   }
 
-  /** Of the newest event and of what commands were claimed until: a clock that says less is behind. */
-  latestTime(): number | null {
-    const newest = this.#newest();
-    const claimed = this.#db.prepare('SELECT max(until) FROM commands').pluck().get() as number | null;
-    const times = [...(newest === '' ? [] : [decodeTime(newest)]), ...(claimed === null ? [] : [claimed])];
-    return times.length === 0 ? null : Math.max(...times);
+  latestEvent(): { id: string; timeMs: number } | null {
+    const id = this.#newest();
+    if (id === '') return null;
+    const noted = this.#db.prepare('SELECT at FROM event_times WHERE id = ?').pluck().get(id);
+    return { id, timeMs: typeof noted === 'number' ? noted : decodeTime(id) };
   }
 
   #newest(): string {

@@ -115,7 +115,7 @@ export class LocalStore {
       events: (filter: { limit: number; before?: string; person?: string }) =>
         this.#tracked(this.#now.log.events(filter)),
       clockLooked: (state: ClockState) => this.#tracked(this.#clockLooked(state)),
-      latestTime: () => this.#now.log.latestTime(),
+      latestEvent: () => this.#now.log.latestEvent(),
       pruneEvents: () => this.#tracked(this.#pruneEvents()),
       outbox: (limit: number) => this.#now.log.outbox(limit),
       acknowledge: (upToSeq: number) => this.#now.log.acknowledge(upToSeq),

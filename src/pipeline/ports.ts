@@ -585,8 +585,8 @@ export interface Store {
    * age from now on: nothing is deleted for a wrong clock.
    */
   clockLooked(state: ClockState): Promise<void>;
-  /** The latest time that events and commands show to have been, milliseconds since 1970; null: none. */
-  latestTime(): Promise<number | null>;
+  /** Of the newest event, with its time, milliseconds since 1970; null: there is none. */
+  latestEvent(): Promise<{ readonly id: string; readonly timeMs: number } | null>;
   /** Deletes events older than the retention that the store was made with, and the oldest above its limit. Answers how many. */
   pruneEvents(): Promise<number>;
   outbox(limit: number): Promise<OutboxMessage[]>;

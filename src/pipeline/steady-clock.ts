@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid';
+import { decodeTime, monotonicFactory } from 'ulid';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { ClockState } from './ports.js';
 
@@ -36,7 +36,7 @@ export class SteadyClock implements Clock {
   /** Of the machine's time against the monotonic one, when it was last looked at. */
   #offsetMs: number;
   #trust: Trust = 'new';
-  #newId = monotonicFactory();
+  readonly #newId = monotonicFactory();
   #looking: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -47,13 +47,15 @@ export class SteadyClock implements Clock {
     this.#offsetMs = this.#clock.wall() - this.#clock.monotonic();
   }
 
-  /** @param floor the latest time that is known to have been, milliseconds since 1970; null: none */
-  async start(floor: number | null): Promise<void> {
+  /**
+   * @param floor the latest time that is known to have been, milliseconds since 1970; null: none
+   * @param lastId the highest that was given before; null: none was
+   */
+  async start(floor: number | null, lastId: string | null = null): Promise<void> {
     this.#floor = floor;
     this.#shiftMs = Math.max(0, (floor ?? 0) - this.#clock.wall());
-    this.#newId = monotonicFactory();
-    // From here on ids are given in the order of this clock and after all that were given before.
-    if (floor !== null) this.#newId(floor + 1);
+    // The next ones come after it, also where it was given under a clock that was ahead.
+    if (lastId !== null) this.#newId(decodeTime(lastId) + 1);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
     await this.look().catch(() => {});

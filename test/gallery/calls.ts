@@ -38,7 +38,7 @@ export const CALLS: readonly Call[] = [
   read('exportAudit', (store) => store.exportAudit({ limit: 10 })),
   read('accessRecords', (store) => store.accessRecords()),
   read('integrityCheck', (store) => store.integrityCheck()),
-  read('latestTime', (store) => store.latestTime()),
+  read('latestEvent', (store) => store.latestEvent()),
   read('clockLooked', (store) =>
     store.clockLooked({ at: { wallMs: Date.now(), monotonicMs: 0 }, known: true, isMachines: true }),
   ),

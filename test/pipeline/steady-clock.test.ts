@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ulid } from 'ulid';
 import { FacedError } from '../../src/domain/errors.js';
 import type { ClockState } from '../../src/pipeline/ports.js';
 import { SteadyClock } from '../../src/pipeline/steady-clock.js';
@@ -92,8 +93,9 @@ test('ids go up whatever the clocks do, from the last that was given before', as
   const { steady, verdict, now } = scene(2000);
   t.after(() => steady.stop());
   verdict.is = 'wrong';
-  await steady.start(10 * HOUR);
-  const ids = [steady.newId(), steady.newId()];
+  const last = ulid(30 * HOUR);
+  await steady.start(10 * HOUR, last);
+  const ids = [last, steady.newId(), steady.newId()];
   now.wall = 90 * HOUR;
   verdict.is = 'synchronised';
   await steady.look();
@@ -102,5 +104,5 @@ test('ids go up whatever the clocks do, from the last that was given before', as
   await steady.look();
   ids.push(steady.newId(), steady.newId());
   assert.deepEqual([...ids].sort(), ids);
-  assert.equal(new Set(ids).size, 5);
+  assert.equal(new Set(ids).size, 6);
 });
