@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../helpers/data.js';
@@ -139,4 +139,11 @@ for (const unit of JETPACK) {
 test('the drop-ins name what the daemon looks for', () => {
   assert.match(readFileSync(join(UNITS, 'gallery-key.conf'), 'utf8'), /^LoadCredential=faced\.key:/m);
   assert.match(readFileSync(join(UNITS, 'faced.service'), 'utf8'), /^Type=notify$(.|\n)*^NotifyAccess=all$/m);
+});
+
+test('systemd ends the daemon alone: with its holder it would leave a line as it is, in the middle of a pulse', () => {
+  const unit = readFileSync(join(UNITS, 'faced.service'), 'utf8');
+  assert.match(unit, /^KillMode=process$/m);
+  assert.match(unit, /^ExecStopPost=-\/opt\/faced\/systemd\/leftovers\.sh$/m);
+  assert.ok((statSync(join(UNITS, 'leftovers.sh')).mode & 0o111) === 0o111, 'it can be executed');
 });
