@@ -287,7 +287,8 @@ export class HouseDoors {
       return door.command({ action, request, actor: 'mqtt', authorised: true, fresh: this.#canTellAge() });
     }
     const { method, secret, reader } = command.shown;
-    return door.present({ source: reader === null ? 'mqtt' : `wiegand:${reader}`, method, secret });
+    const source = reader === null ? 'mqtt' : `wiegand:${reader}`;
+    return door.present({ source, method, secret, request: command.id });
   }
 
   /** What is asked over HTTP, by somebody whose token or account may ask doors. Pictures do not come this way. */
@@ -295,7 +296,8 @@ export class HouseDoors {
     status: () => this.doors.map(({ status }) => status),
     command: ({ door, action, actor }) =>
       this.#door(door).command({ action, request: ulid(), actor, authorised: true, fresh: true }),
-    present: ({ door, method, secret }) => this.#door(door).present({ source: 'http', method, secret }),
+    present: ({ door, method, secret }) =>
+      this.#door(door).present({ source: 'http', method, secret, request: ulid() }),
   };
 
   /** What the control socket takes beside the calls of the service. Whoever reaches it owns this machine's faced. */
@@ -317,7 +319,10 @@ export class HouseDoors {
       secret: string;
     }): Promise<Answer> => {
       const { door, method, secret } = shown;
-      return { door, ...(await this.#door(door).present({ source: 'control', method, secret })) };
+      return {
+        door,
+        ...(await this.#door(door).present({ source: 'control', method, secret, request: ulid() })),
+      };
     },
     doorKeyAdd: (key: Parameters<DoorKeys['add']>[0]) => this.#keys.add(key),
     doorKeysRemove: (whose: Parameters<DoorKeys['remove']>[0]) => this.#keys.remove(whose),

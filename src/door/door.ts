@@ -131,20 +131,25 @@ export class Door {
     this.#put({ kind: 'liveness', ...verdict });
   }
 
-  /** A code, badge or QR text. `source` is the name of a reader or channel in this door's `credentialSources`. */
-  async present(shown: { source: string; method: CredentialMethod; secret: string }): Promise<DoorAnswer> {
-    const { source, method, secret } = shown;
-    const { personOf, newId } = this.#deps;
+  /** A code, badge or QR text. `request` is the command's own id, `source` the name of a reader or channel in this door's `credentialSources`. */
+  async present(shown: {
+    source: string;
+    method: CredentialMethod;
+    secret: string;
+    request: string;
+  }): Promise<DoorAnswer> {
+    const { source, method, secret, request } = shown;
+    const { personOf } = this.#deps;
     // Nobody who is not listened to gets the processor to work for them.
     const heard = this.#rules.credentialSources.includes(source);
     if (heard && this.#secrets >= MOST_SECRETS) {
-      this.#flooded.note(this.#row('denied', { reason: 'busy', path: method }));
+      this.#flooded.note(this.#row('denied', { reason: 'busy', request, path: method }));
       return { outcome: 'denied', reason: 'busy' };
     }
     this.#secrets += heard ? 1 : 0;
     try {
       const person = heard ? await personOf(method, secret) : null;
-      return await this.#ask(newId(), (request) => ({ kind: 'credential', request, source, method, person }));
+      return await this.#ask(request, () => ({ kind: 'credential', request, source, method, person }));
     } finally {
       this.#secrets -= heard ? 1 : 0;
     }
@@ -194,12 +199,12 @@ export class Door {
     this.#put({ kind: 'forget' });
   }
 
-  #ask(request: string, input: (request: string) => DoorInput): Promise<DoorAnswer> {
+  #ask(request: string, input: () => DoorInput): Promise<DoorAnswer> {
     if (this.#stopped) return Promise.resolve({ outcome: 'denied', reason: 'busy' });
     return new Promise((resolve) => {
       // The same id twice at once is answered by what the first one gets; ids are checked for repetition before.
       this.#answers.set(request, resolve);
-      this.#put(input(request));
+      this.#put(input());
     });
   }
 

@@ -292,7 +292,9 @@ test('mosquitto with TLS, passwords and the rules of docs/mqtt.md: who has no ri
   await opener.until(() => results().some(({ id }) => id === 'code'));
   assert.equal(results().find(({ id }) => id === 'code')?.ok, true, JSON.stringify(results().at(-1)));
   await ha.until(() =>
-    ha.on('faced/front-door/lock/event').some((text) => text.includes('"path":"face+code"')),
+    ha
+      .on('faced/front-door/lock/event')
+      .some((text) => text.includes('"path":"face+code"') && text.includes('"request":"code"')),
   );
   await house.until(() =>
     /"front":\{"state":"unlocked"/.test(house.on('faced/front-door/lock/state').join()),

@@ -129,7 +129,7 @@ test('no audit, no opening; the other rows wait and are written later', async (t
     },
   });
   await doors.secrets.add({ id: '1', person: 'anna', method: 'code', secret: '472913' });
-  const shown = { source: 'wiegand', method: 'code', secret: '472913' } as const;
+  const shown = { source: 'wiegand', method: 'code', secret: '472913', request: 'q' } as const;
   assert.deepEqual(await door.present(shown), { outcome: 'denied', reason: 'audit-failed' });
   assert.ok(!record().includes('unlocked'));
   assert.ok(door.auditWaiting > 0);
@@ -158,7 +158,7 @@ test('a row that waits when the door stops is tried once more', async (t) => {
 test('a clip opens nothing, whatever its camera is called', async (t) => {
   const { door, record } = await house(t);
   for (const mediaMs of [0, 100, 200, 300]) door.sighted(seen({ mediaMs }));
-  assert.deepEqual(await door.present({ source: 'internet', method: 'code', secret: '1' }), {
+  assert.deepEqual(await door.present({ source: 'internet', method: 'code', secret: '1', request: 'q' }), {
     outcome: 'denied',
     reason: 'untrusted-source',
   });
@@ -204,7 +204,9 @@ test('a flood of commands opens once, and each of them is accounted for in the a
 test('more codes at once than are compared: each refusal is in the audit, and so is each order to lock', async (t) => {
   const { doors, door, rows } = await house(t);
   const shown = { source: 'wiegand', method: 'badge', secret: '001:12345' } as const;
-  const answers = await Promise.all(Array.from({ length: 30 }, () => door.present(shown)));
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, one) => door.present({ ...shown, request: `p${one}` })),
+  );
   assert.equal(answers.filter(({ reason }) => reason === 'wrong-secret').length, 2);
   const lock = { action: 'lock', actor: 'mqtt', authorised: true, fresh: true } as const;
   for (let one = 0; one < 25; one++)
@@ -256,7 +258,12 @@ test('a removed person’s code is gone', async (t) => {
   const { doors, door } = await house(t);
   await doors.secrets.add({ id: '1', person: 'anna', method: 'badge', secret: '001:12345' });
   await doors.removePerson('anna');
-  const answer = await door.present({ source: 'wiegand', method: 'badge', secret: '001:12345' });
+  const answer = await door.present({
+    source: 'wiegand',
+    method: 'badge',
+    secret: '001:12345',
+    request: 'q',
+  });
   assert.equal(answer.reason, 'wrong-secret');
 });
 
