@@ -257,7 +257,7 @@ run_image() {
 
 systemd() {
   if [ -f deploy/check-systemd.sh ]; then
-    bash deploy/check-systemd.sh
+    bash deploy/check-systemd.sh "$(file_of amd64/bookworm)"
   else
     echo "there is no deploy/check-systemd.sh: left out"
   fi

@@ -3,7 +3,7 @@
 # demo's film): start and readiness, sandbox, credentials, reload, watchdog, restarts, stop; that no event is lost
 # meanwhile; and faced-tensorrt with OpenCV in TensorRT's place. A verdict for each, with its time. Minutes.
 #   check-systemd.sh [--if-possible] [--keep] [DEB]
-#     DEB            a package for amd64/bookworm; without it deploy/package.sh builds one
+#     DEB            a package for amd64, of bookworm or trixie; without it deploy/package.sh builds bookworm's
 #     --if-possible  says so and ends well where this machine cannot do it
 #     --keep         leaves what was booted in build/cross/check-systemd, to be looked at
 # Needs root, a checkout that is set up with --test, and debootstrap.
@@ -42,8 +42,11 @@ if [ -z "$deb" ]; then
 fi
 # With what the package depends on; the broker is the house's, the dnn module stands for TensorRT.
 mapfile -t needed < <(dpkg-deb --field "$deb" Depends | tr ',' '\n' | sed -e 's/[|(].*//' -e 's/ //g')
-debian_root bookworm "${needed[@]}" mosquitto mosquitto-clients libopencv-dnn406 \
-  gstreamer1.0-tools gstreamer1.0-plugins-bad
+suite=$(dpkg-deb --field "$deb" Version | sed 's/.*+//')
+known amd64 "$suite"
+extra=(mosquitto mosquitto-clients gstreamer1.0-tools gstreamer1.0-plugins-bad)
+[ "$suite" != bookworm ] || extra+=(libopencv-dnn406)
+debian_root "$suite" "${needed[@]}" "${extra[@]}"
 
 dir=$CROSS_DIR/check-systemd
 rm -rf "$dir"
@@ -106,6 +109,8 @@ new_main() {
 journal() { inside journalctl --unit="$1" --output=cat --no-pager --since="@$SINCE"; }
 since_now() { SINCE=$(date +%s.%6N); }
 said() { journal faced | grep -qF "$1"; }
+# The journal may be a moment behind.
+says() { until_true 5 said "$1"; }
 faced() { inside faced "$@" | tee -a "$dir/faced.log"; }
 drop_in() {
   mkdir -p "$outside/etc/systemd/system/faced.service.d"
@@ -141,7 +146,7 @@ ended() {
 }
 trap ended EXIT
 began=$(now_ms)
-boot "$CROSS_DIR/debian-bookworm/root" "$dir"
+boot "$CROSS_DIR/debian-$suite/root" "$dir"
 outside=/proc/$INIT/root
 verdict ok "systemd $(inside systemctl show --property=Version --value) is up after $(seconds $(($(now_ms) - began))) s"
 mkdir -p "$outside"/srv/film "$outside"/etc/faced
@@ -185,7 +190,7 @@ holds "a user of its own" test "$(inside stat -c %U "/proc/$(main_pid faced)")" 
 printf '[Service]\nEnvironment=FACED_MODELS_DETECTOR=nobody\n' | drop_in broken
 since_now
 holds "with a fault it never says READY" not inside systemctl --quiet restart faced
-holds "and says what the fault is" said model.unknown
+holds "and says what the fault is" says model.unknown
 inside systemctl stop faced
 no_drop_in broken
 
@@ -218,23 +223,42 @@ inside systemctl stop faced
 mv "$outside/etc/faced/gallery.key" "$outside/srv/gallery.key"
 since_now
 holds "a credential that is missing: it does not start" not inside systemctl --quiet start faced
-holds "and systemd names the credential's step" said CREDENTIALS
+holds "and systemd names the credential's step" says CREDENTIALS
 inside systemctl stop faced
 no_drop_in gallery-key
 since_now
 holds "without the drop-in: it does not start" not inside systemctl --quiet start faced
-holds "and says that the gallery's key is missing" said gallery.key-unusable
+holds "and says that the gallery's key is missing" says gallery.key-unusable
 inside systemctl stop faced
 drop_in gallery-key <systemd/gallery-key.conf
 (umask 077 && openssl rand -hex 32 >"$outside/etc/faced/gallery.key")
 since_now
 holds "another key: it does not start" not inside systemctl --quiet start faced
-holds "and says that the key is another" said gallery.key-wrong
+holds "and says that the key is another" says gallery.key-wrong
 inside systemctl stop faced
 mv "$outside/srv/gallery.key" "$outside/etc/faced/gallery.key"
 inside systemctl reset-failed faced
 holds "with the right one it starts" inside systemctl start faced
 holds "and still knows both" test "$(faced people list --json | node -p 'JSON.parse(require("fs").readFileSync(0, "utf8")).people.length')" = 2
+
+step "Read-only disks"
+inside systemctl stop faced
+cache=$(inside readlink --canonicalize /var/cache/faced)
+read_only() { inside mount --bind "$1" "$1" && inside mount -o remount,bind,ro "$1"; }
+read_only "${state#"$outside"}"
+since_now
+holds "a state that cannot be written: it does not start" not inside systemctl --quiet start faced
+holds "and says so" says gallery.read-only
+inside systemctl stop faced
+inside umount "${state#"$outside"}"
+inside systemctl reset-failed faced
+rm "$outside$cache"/models/*.x64.*
+read_only "$cache"
+since_now
+holds "models that cannot be made fit for the processor: it starts" inside systemctl start faced
+holds "and says that the stock ones run" says 'the stock one runs'
+inside umount "$cache"
+holds "with both again it starts" inside systemctl restart faced
 
 step "Reload"
 main=$(main_pid faced)
@@ -276,7 +300,7 @@ main=$(main_pid faced)
 since_now
 inside kill -STOP "$main"
 timed "SIGSTOP: systemd's watchdog starts it again (WatchdogSec=$(grep -oP '^WatchdogSec=\K.*' systemd/faced.service))" 90 new_main "$main"
-holds "for that reason" said 'Watchdog timeout'
+holds "for that reason" says 'Watchdog timeout'
 timed "and it is looking again" 60 quiet vision_pid
 # No vision worker ever lives: there is no sign of life to feed the watchdog with.
 main=$(main_pid faced)
@@ -287,12 +311,14 @@ blind() {
   new_main "$main"
 }
 timed "every vision worker hangs: systemd starts the whole again" 120 blind
-holds "for that reason" said 'Watchdog timeout'
+holds "for that reason" says 'Watchdog timeout'
 count=$(counted recognition)
 timed "events come again" 60 more_of recognition "$count"
 
 step "The host's part of a Jetson"
-if make -C native/tensorrt ENGINE=opencv >"$dir/tensorrt.log" 2>&1; then
+if [ "$suite" != bookworm ]; then
+  verdict skip "faced-tensorrt: it is built here with the libraries of bookworm"
+elif make -C native/tensorrt ENGINE=opencv >"$dir/tensorrt.log" 2>&1; then
   install -m 755 native/tensorrt/build/opencv/faced-tensorrt "$outside/usr/local/bin/"
   install -m 644 "$models/mobilefacenet.onnx" "$outside/var/lib/faced-tensorrt/recogniser.engine"
   cp systemd/faced-tensorrt.service "$outside/etc/systemd/system/"
@@ -322,6 +348,19 @@ if make -C native/tensorrt ENGINE=opencv >"$dir/tensorrt.log" 2>&1; then
 else
   verdict skip "faced-tensorrt: libopencv-dnn-dev is not installed (see $dir/tensorrt.log)"
 fi
+
+# The clocks' unit, with programs in the place of NVIDIA's that write down what they are asked.
+for program in /usr/sbin/nvpmodel /usr/bin/jetson_clocks; do
+  # shellcheck disable=SC2016 # for the program
+  printf '#!/bin/sh\necho "${0##*/} $*" >>/run/clocks\n' >"$outside$program"
+  chmod 755 "$outside$program"
+done
+cp systemd/faced-clocks.service "$outside/etc/systemd/system/"
+inside systemctl daemon-reload
+holds "faced-clocks starts" inside systemctl start faced-clocks
+holds "and stops" inside systemctl stop faced-clocks
+holds "it asks for the most power, keeps the clocks as they were, and gives them back" test "$(paste -sd, "$outside/run/clocks")" = \
+  "nvpmodel -m 0,jetson_clocks --store /run/faced-clocks.conf,jetson_clocks ,jetson_clocks --restore /run/faced-clocks.conf"
 
 # The ribbon camera's unit, with a test picture in the camera's place, as a second camera.
 install -D -m 755 deploy/jetson/csi.sh "$outside/usr/local/lib/faced/csi.sh"

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../helpers/data.js';
+import { temporaryDir } from '../helpers/dirs.js';
 
 const UNITS = join(ROOT, 'systemd');
 const services = readdirSync(UNITS).filter((name) => name.endsWith('.service'));
@@ -135,6 +136,25 @@ for (const unit of JETPACK) {
     assert.ok(!found.some(({ key, value }) => key === 'Type' && /^(exec|notify-reload)$/.test(value)));
   });
 }
+
+test('with its drop-ins, as the package installs it, faced.service is no worse', { skip }, async (t) => {
+  const dir = await temporaryDir(t);
+  const unit = join(dir, 'faced.service');
+  const dropIns = join(dir, 'faced.service.d');
+  mkdirSync(dropIns);
+  copyFileSync(join(UNITS, 'faced.service'), unit);
+  for (const name of ['faced-package.conf', 'gallery-key.conf', 'raspberrypi.conf'])
+    copyFileSync(join(UNITS, name), join(dropIns, name));
+  const { stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
+  assert.doesNotMatch(stderr, /\.conf/);
+  const rated = spawnSync(
+    'systemd-analyze',
+    ['security', '--offline=true', '--no-pager', '--threshold=20', unit],
+    { encoding: 'utf8' },
+  );
+  assert.match(rated.stdout, /static non-root user/, 'the drop-ins were looked at');
+  assert.equal(rated.status, 0);
+});
 
 test('the drop-ins name what the daemon looks for', () => {
   assert.match(readFileSync(join(UNITS, 'gallery-key.conf'), 'utf8'), /^LoadCredential=faced\.key:/m);
