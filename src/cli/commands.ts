@@ -5,6 +5,9 @@ function lazily(entry: Omit<CommandSpec, 'run'>, load: () => Promise<CommandSpec
   return { ...entry, run: async (argv, io) => (await load())(argv, io) };
 }
 
+/** Between the forms of a command that has many: each stands in a line of its own. */
+const LINES = '\n';
+
 export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
@@ -46,7 +49,22 @@ export const COMMANDS: readonly CommandSpec[] = [
   lazily(
     {
       name: 'model',
-      synopsis: 'list | fetch [--from FILE] | inspect | import | optimize | quantize | …',
+      synopsis: [
+        'list',
+        'fetch [ID…] [--from FILE] [--demo]',
+        'inspect [M] [--svg F]',
+        'import FILE --out O.onnx [--order rgb|bgr] [--licence TEXT]',
+        'optimize [M] --out O.onnx [--target x64|arm64]',
+        'quantize [M] --calibration DIR [--out O.onnx] [--static|--dynamic] [--method mse|minmax|percentile|entropy] [--image] [--float LAYER…] [--float-budget ERROR] [--narrow] [--target x64|arm64] [--force]',
+        'prune [M] --out O.onnx [--calibration DIR] (--layer NAME=SHARE… | --budget LOSS | --macs SHARE) [--svg F]',
+        'prune [M] --out O.onnx --unstructured (--layer NAME=SHARE… | --share SHARE)',
+        'split [M] --shards N --out DIR',
+        'half [M] [--calibration DIR] [--out O.onnx]',
+        'head train DIR --out O.onnx|H.json [--model ID] [--name NAME]',
+        'engine [M] [--out O.engine] [--trtexec PATH] [--dry-run]',
+        'verify [M] [--against N] [--images DIR [--pairs F] [--limit COUNT]] [--looks 1|2] [--svg F] [--dry]',
+        'bench [M…] [--runs N] [--threads N] [--batch N]',
+      ].join(LINES),
       summary: 'the models and the workshop for them',
     },
     async () => (await import('./model.js')).run,
@@ -127,7 +145,10 @@ export function findCommand(
 }
 
 export function help(about?: CommandSpec): string {
-  if (about !== undefined) return `faced ${about.name} ${about.synopsis}\n  ${about.summary}`;
+  if (about !== undefined) {
+    const lines = about.synopsis.split(LINES).map((line) => `faced ${about.name} ${line}`);
+    return [...lines, `  ${about.summary}`].join('\n');
+  }
   const width = Math.max(...COMMANDS.map(({ name }) => name.length));
   return [
     'faced COMMAND [--config F] [--json] [--verbose]',
