@@ -5,7 +5,7 @@ export const LIVENESS_MODES = ['off', 'passive', 'active', 'both'] as const;
 export const liveness = section('Whether a face is alive or a picture.', {
   mode: oneOf(LIVENESS_MODES, {
     description:
-      'What a face has to show before `faced liveness` calls it alive: `passive` a good score of the passive model, `active` a blink and a small turn of the head within the time, `both`, or nothing (`off`). Each camera has a setting of its own for its decisions.',
+      'What a face has to show before `faced liveness` calls it alive: `passive` a good score of the passive model, `active` a turn of the head within the time (a smaller one with a blink), `both`, or nothing (`off`). Each camera has a setting of its own for its decisions.',
     default: 'active',
     restart: true,
   }),

@@ -77,6 +77,18 @@ test('a picture that is tilted is called one, and stays one for as long as it is
   assert.equal(life.liveness.active.state, 'spoof');
 });
 
+test('bands of a screen’s refresh overrule a turn that was seen before, until somebody else comes', () => {
+  const { life } = follow(turning, { toMs: 3000 });
+  assert.equal(life.liveness.active.state, 'live');
+  assert.ok(
+    life.look({ ms: 3000, contour: contourOf(turning(3)), passive: null, screen: null, bands: true }),
+  );
+  assert.deepEqual([life.liveness.active.state, life.liveness.active.reason], ['spoof', 'screen']);
+  life.forget();
+  follow(turning, { life, fromMs: 3100, toMs: 6000 });
+  assert.equal(life.liveness.active.state, 'live');
+});
+
 test('a screen is a picture whatever moves on it', () => {
   const { life } = follow(turning, { screen: 5 });
   assert.equal(life.liveness.active.reason, 'screen');
