@@ -34,10 +34,14 @@ const MAX_SCORES = 32;
 const MAX_GAP_MS = 700;
 /** A challenge is given when the face was seen for so long. */
 const SETTLE_MS = 250;
-/** The screen's dots have to show in the middle one of a few looks, or in the upper quarter of many: one look may be wrong. */
+/**
+ * The screen's dots have to show in the mean of the looks, each of them capped: one look may be wrong, and no look alone
+ * makes a screen. Of few looks the mean has to be higher.
+ */
 const SCREEN_LOOKS = 3;
-const MANY_LOOKS = 8;
-const SCREEN_SCORE = 1.4;
+const SCREEN_SCORE = 1;
+const SCREEN_SCORE_OF_FEW = 1.4;
+const SCREEN_CAP = 3;
 /** Before so many of these looks (a second and a half) a film on a screen can pass for a head that moves. */
 const SCREEN_LOOKS_FIRST = 6;
 const DEGREES = 180 / Math.PI;
@@ -191,7 +195,8 @@ export class TrackLife {
     if (this.#bands) return true;
     const looks = this.#screen.length;
     if (looks < SCREEN_LOOKS) return false;
-    return (quantile(this.#screen, looks < MANY_LOOKS ? 0.5 : 0.75) ?? 0) >= SCREEN_SCORE;
+    const mean = this.#screen.reduce((sum, score) => sum + Math.min(score, SCREEN_CAP), 0) / looks;
+    return mean >= (looks < SCREEN_LOOKS_FIRST ? SCREEN_SCORE_OF_FEW : SCREEN_SCORE);
   }
 
   /** A screen is looked for and has not been looked for long enough. */
