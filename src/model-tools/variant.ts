@@ -71,7 +71,10 @@ export function writeFailed(path: string, cause: unknown): FacedError {
   if (cause instanceof FacedError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new FacedError('model.write-failed', `${path} could not be written: ${reason}`, {
-    fix: 'free space on the disk, or choose another place with --out',
+    fix:
+      (cause as NodeJS.ErrnoException | null)?.code === 'ENOENT'
+        ? 'make the folder first, or choose another place with --out'
+        : 'free space on the disk, or choose another place with --out',
     cause,
   });
 }

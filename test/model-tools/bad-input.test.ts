@@ -163,6 +163,17 @@ describe('every command of the workshop', () => {
     });
   }
 
+  test('refuses a folder in place of a file, and says to make one that is missing', async (t) => {
+    await testModels();
+    const faced = await facedIn(t);
+    assert.equal((await failure(faced, 'model', 'inspect', faced.stateDir)).code, 'usage.not-found');
+    const out = join(faced.stateDir, 'none', 'i.svg');
+    const { answer } = await faced.json('model', 'inspect', '--svg', out);
+    const { error } = answer as { error: { code: string; fix: string } };
+    assert.equal(error.code, 'model.write-failed');
+    assert.match(error.fix, /make the folder/);
+  });
+
   test('refuses an input that claims terabytes before memory is taken', async (t) => {
     const faced = await facedIn(t);
     const file = join(faced.stateDir, 'large.onnx');

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
 import { loadCards, type ModelCard } from '../../inference/card.js';
@@ -42,7 +42,7 @@ export async function resolveModel(argument: string | undefined, io: CommandIo):
       fix: 'run `faced model fetch`',
     });
   }
-  if (existsSync(name)) {
+  if (statSync(name, { throwIfNoEntry: false })?.isFile() === true) {
     const known = await knownFile(name, cards);
     return {
       path: name,
