@@ -11,8 +11,8 @@ export type VariantKind = 'float' | 'int8' | 'half';
 export type VariantWish = 'auto' | VariantKind;
 
 /**
- * Raised whenever `optimize` or `quantize` makes other files of the same model: what an older release made is not
- * used any more, and `faced model fetch` makes it again.
+ * Raised whenever `optimize` or `quantize` makes files of the same model that answer or run otherwise: what an older
+ * release made is not used any more, and `faced model fetch` makes it again.
  */
 export const WORKSHOP = 2;
 
