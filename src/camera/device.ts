@@ -28,7 +28,10 @@ function accessProblem(path: string): FacedError | null {
     accessSync(path, constants.R_OK | constants.W_OK);
     return null;
   } catch (cause) {
-    const group = groupOf(path);
+    const found = statSync(path, { throwIfNoEntry: false });
+    // It has gone meanwhile.
+    if (found === undefined) return null;
+    const group = groupName(found.gid);
     return new FacedError(
       'source.no-access',
       `this user may not open ${path}, which is the group ${group}'s`,
@@ -40,9 +43,8 @@ function accessProblem(path: string): FacedError | null {
   }
 }
 
-function groupOf(path: string): string {
-  const { gid } = statSync(path);
-  // Node.js knows users by name, not groups (group(5)).
-  const lines = readFileSync('/etc/group', 'utf8').split('\n');
+/** Node.js knows users by name, not groups: group(5). */
+function groupName(gid: number): string {
+  const lines = existsSync('/etc/group') ? readFileSync('/etc/group', 'utf8').split('\n') : [];
   return lines.find((line) => line.split(':')[2] === String(gid))?.split(':')[0] ?? String(gid);
 }
