@@ -44,12 +44,12 @@ touch "$dir/results"
 
 build() {
   local target
-  bash deploy/package.sh --out "$out" "${targets[@]}"
+  FACED_CROSS_DIR=$CROSS_DIR bash deploy/package.sh --out "$out" "${targets[@]}"
   for target in "${targets[@]}"; do of "$target" build; done
 }
 
 identical() {
-  local target clone="$dir/a clone in another folder/faced"
+  local target clone="$dir/clone-in-another-folder/faced"
   [ -z "$(git status --porcelain)" ] || die "commit first: a clone has only what is committed"
   step "The same from another folder"
   rm -rf "$clone"
@@ -110,15 +110,17 @@ clean_debian() {
 }
 
 # inside ARCH ROOT COMMAND...: runs it there, with processes and mounts of its own, which end with it; with AS=USER:GROUP as
-# that user. A program for another processor runs by qemu, known to the kernel in a user namespace of its own alone.
+# that user, with NET=PID in the network of that process. A program for another processor runs by qemu, known to the
+# kernel in a user namespace of its own alone.
 inside() {
-  local arch=$1 root=$2 go="$dir/go" pid user=()
+  local arch=$1 root=$2 go="$dir/go" pid user=() net=()
   shift 2
   [ "$arch" = "$this_arch" ] || { user=(--user); pi4_files "$dir/pi4"; }
+  [ -z "${NET:-}" ] || net=(nsenter "--net=/proc/$NET/ns/net")
   rm -f "$go"
   mkfifo "$go"
   # shellcheck disable=SC2016 # for the other shell
-  unshare "${user[@]}" --mount --pid --fork --kill-child bash -euc '
+  "${net[@]}" unshare "${user[@]}" --mount --pid --fork --kill-child bash -euc '
     arch=$1 root=$2 archives=$3 pi4=$4 go=$5
     shift 5
     read -r _ <"$go"
@@ -201,7 +203,7 @@ install() {
 }
 
 arm64() {
-  bash deploy/check-arm64.sh
+  FACED_CROSS_DIR=$CROSS_DIR bash deploy/check-arm64.sh
   # It makes the package itself.
   cmp "$(file_of arm64/bookworm)" "$CROSS_DIR"/check-arm64/out/*.deb
   of arm64/bookworm arm64
@@ -213,9 +215,10 @@ image() {
   for target in "${targets[@]}"; do
     suite=${target#*/} file=$(file_of "$target")
     file=${file%.deb}.oci.tar
-    bash deploy/image.sh "$(file_of "$target")"
+    FACED_CROSS_DIR=$CROSS_DIR bash deploy/image.sh "$(file_of "$target")"
     sha256sum "$file" >"$dir/image.sha256"
-    bash deploy/image.sh "$(file_of "$target")"
+    FACED_CROSS_DIR=$dir/again bash deploy/image.sh "$(file_of "$target")"
+    rm -rf "$dir/again"
     sha256sum --check --quiet "$dir/image.sha256" || die "the image for $target is another one when it is made again"
     if command -v skopeo >/dev/null; then
       skopeo inspect "docker-archive:$file" >/dev/null
@@ -228,14 +231,15 @@ image() {
     umoci unpack --image "$dir/layout:$version-$suite" "$dir/bundle"
     rm -rf "$dir/layout"
     run_image "${target%/*}" "$dir/bundle"
+    [ "${target%/*}" != "$this_arch" ] || run_add_on "$dir/bundle"
     of "$target" image
     rm -rf "$dir/bundle"
   done
 }
 
-# run_image ARCH BUNDLE: what its configuration says is run as it says, on pictures.
+# run_image ARCH BUNDLE: what its configuration says is run as it says, on pictures. Leaves the image's variables in settings.
 run_image() {
-  local arch=$1 root="$2/rootfs" spec start settings
+  local arch=$1 root="$2/rootfs" spec start id
   # shellcheck disable=SC2016 # JavaScript
   spec='const { process: spec } = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));'
   # shellcheck disable=SC2016 # JavaScript
@@ -244,7 +248,6 @@ run_image() {
   mapfile -t settings < <(node -p "$spec"' spec.env.join("\n")' "$2/config.json")
   start=(env -i "${settings[@]}" FACED_MQTT_EMBEDDED_PORT=0 FACED_HTTP_PORT=0 /usr/local/bin/faced-container)
   bring "$root"
-  local id
   for id in ultraface landmarks68 minifasnet mobilefacenet; do
     AS=871:871 inside "$arch" "$root" "${start[@]}" model fetch "$id" --from "/check/models/$id.onnx"
   done
@@ -255,12 +258,33 @@ run_image() {
     die "other decisions than one known and one stranger: $(cat "$dir/events.ndjson")"
 }
 
+# run_add_on BUNDLE: the image as Home Assistant's supervisor starts it: as root, with its folders and its token.
+run_add_on() {
+  local root="$1/rootfs" supervisor="$dir/supervisor" pid
+  step "The same as an add-on of Home Assistant"
+  rm -rf "$supervisor"
+  # shellcheck disable=SC2016 # for the other shell
+  unshare --net bash -c 'ip link set lo up; exec node deploy/check/supervisor.mjs "$1"' _ "$supervisor" >"$dir/supervisor.log" 2>&1 &
+  pid=$!
+  # shellcheck disable=SC2064 # its number now
+  trap "kill $pid 2>/dev/null || true" EXIT
+  for _ in $(seq 100); do [ -e "$supervisor/ready" ] && break; sleep 0.1; done
+  mkdir -p "$root/data" "$root/config" "$root/data/faced"
+  cp -r "$root/check/models" "$root/data/faced/"
+  echo '127.0.0.1 localhost supervisor' >"$root/etc/hosts"
+  echo 'device: hall' >"$root/config/faced.yaml"
+  NET=$pid inside "$this_arch" "$root" env -i "${settings[@]}" SUPERVISOR_TOKEN="token of an add-on" FACED_HTTP_PORT=0 \
+    /usr/local/bin/faced-container run --once --json --source images:/check/material/pictures >/dev/null
+  kill "$pid"
+  wait "$pid" || true
+  trap - EXIT
+  [ "$(grep -c '"topic":"faced/hall/recognition"' "$supervisor/heard.ndjson")" -eq 2 ] || die "the broker of the supervisor heard no two events"
+  [ -z "$(find "$root/data/faced" ! -user 871)" ] || die "what the add-on keeps is not all of faced's user"
+}
+
 systemd() {
-  if [ -f deploy/check-systemd.sh ]; then
-    bash deploy/check-systemd.sh "$(file_of amd64/bookworm)"
-  else
-    echo "there is no deploy/check-systemd.sh: left out"
-  fi
+  FACED_CROSS_DIR=$CROSS_DIR bash deploy/check-systemd.sh "$(file_of amd64/bookworm)"
+  of amd64/bookworm systemd
 }
 
 table() {

@@ -27,34 +27,50 @@ command -v umoci >/dev/null || die "needs umoci: see deploy/packages/cross.txt"
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-created=$(date --utc --date="@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
+written() { date --utc --date="@$1" +%Y-%m-%dT%H:%M:%SZ; }
 
 # What the package needs, a shell with its tools for the launchers, the names of users; not what only an installation runs.
 MORE_PACKAGES=(gstreamer1.0-plugins-bad base-files base-passwd coreutils dash libc-bin)
 # Nor drivers of a screen, which bring a compiler.
 NOT_NEEDED=(systemd init-system-helpers debconf openssl mawk perl-base dpkg libgl1-mesa-dri mesa-libgallium)
 
-# system ARCH SUITE PACKAGE DIR: what Debian brings, in DIR/root.
+# system ARCH SUITE PACKAGE DIR: what Debian brings, in DIR/system.tar, with the time of its newest package, so that it stays
+# the same for as long as these do.
 system() {
-  local arch=$1 suite=$2 package=$3 dir=$4 root="$4/root" name
-  step "Debian $suite for $arch, as far as faced needs it"
-  rm -rf "$dir"
-  mkdir -p "$root" "$dir/apt/state"
+  local arch=$1 suite=$2 package=$3 dir=$4 root="$4/root" name key
+  rm -rf "$dir/apt/state"
+  mkdir -p "$dir/apt/state"
   for name in "${NOT_NEEDED[@]}"; do
-    printf 'Package: %s\nStatus: install ok installed\nVersion: 999\nArchitecture: %s\nMulti-Arch: foreign\nProvides: awk, debconf-2.0\nMaintainer: nobody\nDescription: not needed\n\n' "$name" "$arch"
+    printf 'Package: %s\nStatus: install ok installed\nVersion: 999\nArchitecture: %s\nMulti-Arch: foreign\n' "$name" "$arch"
+    printf 'Provides: awk, debconf-2.0\nMaintainer: nobody\nDescription: not needed\n\n'
   done >"$dir/apt/state/status"
   APT_SECURITY=yes fetch_packages "$arch" "$suite" "$dir/apt" "$package" "${MORE_PACKAGES[@]}"
   # The package itself is the other layer.
   grep -v '/faced_' "$dir/apt/files" >"$dir/files"
+  key="$(hash_of "$dir/files" deploy/image.sh deploy/cross-lib.sh systemd/faced.sysusers)"
+  if stamped "$dir/.stamp" "$key"; then
+    skip "Debian $suite for $arch, as far as faced needs it"
+    return
+  fi
+  step "Debian $suite for $arch, as far as faced needs it"
+  rm -rf "$root"
+  mkdir -p "$root"
   unpack_packages "$dir/files" "$root"
   mkdir -p "$root/var/lib/dpkg/status.d"
   while read -r name; do
     dpkg-deb --field "$name" >"$root/var/lib/dpkg/status.d/$(dpkg-deb --field "$name" Package)"
-  done <"$dir/files"
-  rm -rf "$root"/usr/share/{man,info,lintian,bug,locale,doc-base,icons,themes,iso-codes,sounds,bash-completion} "$root"/usr/lib/{systemd,udev} "$root"/etc/{init.d,cron.daily,default}
+    # The time of a package stands in the first header of its archive (ar(5)).
+    head -c 36 "$name" | tail -c 12
+    echo
+  done <"$dir/files" | sort -n | tail -1 | tr -d ' ' >"$dir/time"
+  rm -rf "$root"/usr/share/{man,info,lintian,bug,locale,doc-base,icons,themes,iso-codes,sounds,bash-completion} \
+    "$root"/usr/lib/{systemd,udev} "$root"/etc/{init.d,cron.daily,default}
   find "$root/usr/share/doc" -type f ! -name copyright -delete
   find "$root/usr/share/doc" -type d -empty -delete
-  configure "$arch" "$root"
+  SOURCE_DATE_EPOCH=$(cat "$dir/time") configure "$arch" "$root"
+  layer "$root" "$dir/system.tar" "$(cat "$dir/time")"
+  rm -rf "$root"
+  echo "$key" >"$dir/.stamp"
 }
 
 # What the packages' scripts would have done.
@@ -82,7 +98,7 @@ uname_of() { case $1 in amd64) echo x86_64 ;; arm64) echo aarch64 ;; esac; }
 
 # faced_layer PACKAGE ROOT: the package, and what starts it in a container.
 faced_layer() {
-  step "faced"
+  rm -rf "$2"
   mkdir -p "$2"
   dpkg-deb --extract "$1" "$2"
   # No systemd, no sources for a Jetson's host, which has its own checkout.
@@ -92,11 +108,12 @@ faced_layer() {
   install -d -m 0700 "$2/var/lib/faced"
 }
 
-# layer ROOT FILE [PATH...]: the tree as an archive that says nothing of when and by whom; faced's user owns the paths named.
+# layer ROOT FILE TIME [PATH...]: the tree as an archive that says nothing of when and by whom; faced's user owns the paths
+# named.
 layer() {
   local root=$1 file=$2 path
-  local options=(--format=gnu --sort=name --mtime="@$SOURCE_DATE_EPOCH" --numeric-owner -C "$root")
-  shift 2
+  local options=(--format=gnu --sort=name --mtime="@$3" --numeric-owner -C "$root")
+  shift 3
   tar "${options[@]}" --owner=0 --group=0 "${@/#/--exclude=./}" -cf "$file" .
   for path in "$@"; do tar "${options[@]}" --owner=871 --group=871 -rf "$file" "./$path"; done
 }
@@ -112,17 +129,19 @@ image() {
   mkdir -p "$(dirname "$file")"
   system "$arch" "$suite" "$package" "$dir"
   faced_layer "$package" "$dir/faced"
-  layer "$dir/root" "$dir/system.tar"
-  layer "$dir/faced" "$dir/faced.tar" var/lib/faced etc/faced
+  layer "$dir/faced" "$dir/faced.tar" "$SOURCE_DATE_EPOCH" var/lib/faced etc/faced
 
   step "Image for $arch, $suite"
   # A tag has no plus.
   layout=$dir/layout name=${version//+/-}
+  rm -rf "$layout"
   umoci init --layout "$layout"
   umoci new --image "$layout:$name"
-  umoci raw add-layer --image "$layout:$name" --history.created "$created" --history.created_by "Debian $suite" "$dir/system.tar"
-  umoci raw add-layer --image "$layout:$name" --history.created "$created" --history.created_by "faced $version" "$dir/faced.tar"
-  umoci config --image "$layout:$name" --no-history --created "$created" --author faced --architecture "$arch" --os linux \
+  umoci raw add-layer --image "$layout:$name" \
+    --history.created "$(written "$(cat "$dir/time")")" --history.created_by "Debian $suite" "$dir/system.tar"
+  umoci raw add-layer --image "$layout:$name" \
+    --history.created "$(written "$SOURCE_DATE_EPOCH")" --history.created_by "faced $version" "$dir/faced.tar"
+  umoci config --image "$layout:$name" --no-history --created "$(written "$SOURCE_DATE_EPOCH")" --author faced --architecture "$arch" --os linux \
     --config.user faced:faced --config.workingdir /var/lib/faced --config.entrypoint /usr/local/bin/faced-container \
     --config.cmd run --config.volume /var/lib/faced --config.volume /etc/faced --config.stopsignal SIGTERM \
     --config.exposedports 8723/tcp --config.exposedports 1883/tcp \
@@ -132,9 +151,10 @@ image() {
     --config.label org.opencontainers.image.licenses=MIT
   umoci gc --layout "$layout" >/dev/null
   docker_manifest "$layout" "$name"
-  rm -f "$file"
   tar --format=gnu --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-    -C "$layout" -cf "$file" .
+    -C "$layout" -cf "$file.part" .
+  mv "$file.part" "$file"
+  rm -rf "$layout" "$dir/faced" "$dir/faced.tar"
   printf '%s  %s bytes  %s\n' "$(sha256sum "$file" | cut -d' ' -f1)" "$(stat -c %s "$file")" "$file"
 }
 
