@@ -29,8 +29,8 @@ export class SteadyClock implements Clock {
   readonly #clock: Clock;
   /** The latest time that was known before this process; null: none. */
   #floor: number | null = null;
-  /** The machine's time was set since the start. */
-  #wasSet = false;
+  /** How often the machine's time was set since the start. */
+  #sets = 0;
   /** Added to the machine's time. */
   #shiftMs = 0;
   /** Of the machine's time against the monotonic one, when it was last looked at. */
@@ -101,9 +101,11 @@ export class SteadyClock implements Clock {
   async #judge(): Promise<void> {
     this.#askedAt = this.#clock.monotonic();
     this.#noticeSet();
+    const sets = this.#sets;
     const answer = await this.#options.check().catch((error: unknown) => ({ error }));
-    // Set while the question was on its way: the answer is about another clock.
-    const isAboutAnother = this.#noticeSet();
+    this.#noticeSet();
+    // Set while the question was on its way, whoever noticed it: the answer is about another clock.
+    const isAboutAnother = this.#sets !== sets;
     if ('error' in answer) this.#disbelieve();
     else if (!isAboutAnother) this.#believe(answer.synchronised === true);
     await this.#options.onLooked(this.#state());
@@ -116,7 +118,7 @@ export class SteadyClock implements Clock {
     if (Math.abs(moved) <= SET_MS) return false;
     this.#offsetMs += moved;
     this.#shiftMs -= moved;
-    this.#wasSet = true;
+    this.#sets += 1;
     this.#trust = 'wrong';
     return true;
   }
@@ -124,7 +126,7 @@ export class SteadyClock implements Clock {
   #believe(synchronised: boolean): void {
     this.#trust = synchronised ? 'synchronised' : 'unsynchronised';
     // Where nobody vouches for it, it may be behind what was known before: it stood still while the machine was off.
-    if (synchronised || this.#wasSet) this.#shiftMs = 0;
+    if (synchronised || this.#sets > 0) this.#shiftMs = 0;
   }
 
   #disbelieve(): void {

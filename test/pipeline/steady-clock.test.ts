@@ -20,6 +20,7 @@ function scene(wall: number) {
     check: async () => {
       const { is, meanwhile } = verdict;
       verdict.meanwhile = null;
+      await null;
       meanwhile?.();
       if (is === 'wrong') throw new FacedError('system.clock-wrong', 'wrong');
       return { synchronised: is === 'synchronised' };
@@ -75,19 +76,21 @@ test('when it is set, time goes on as before until the new one was looked at', a
   });
 });
 
-test('an answer about a clock that was set meanwhile counts for nothing', async (t) => {
-  const { steady, verdict, now } = scene(10 * HOUR);
-  t.after(() => steady.stop());
-  await steady.start(null);
-  verdict.is = 'synchronised';
-  verdict.meanwhile = () => {
-    now.wall = 90 * HOUR;
-  };
-  await steady.look();
-  assert.equal(steady.wall(), 10 * HOUR);
-  await steady.look();
-  assert.equal(steady.wall(), 90 * HOUR);
-});
+for (const isAsked of [false, true])
+  test(`an answer about a clock that was set meanwhile counts for nothing${isAsked ? ', also when an event asked for the time' : ''}`, async (t) => {
+    const { steady, verdict, now } = scene(10 * HOUR);
+    t.after(() => steady.stop());
+    await steady.start(null);
+    verdict.is = 'synchronised';
+    verdict.meanwhile = () => {
+      now.wall = 90 * HOUR;
+      if (isAsked) assert.equal(steady.wall(), 10 * HOUR);
+    };
+    await steady.look();
+    assert.equal(steady.wall(), 10 * HOUR);
+    await steady.look();
+    assert.equal(steady.wall(), 90 * HOUR);
+  });
 
 test('ids go up whatever the clocks do, from the last that was given before', async (t) => {
   const { steady, verdict, now } = scene(2000);
