@@ -54,7 +54,7 @@ export class Arrivals {
     // A proxy that nobody named must not turn the whole network into this machine.
     const forwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
     return {
-      address: proxied ? (lastOf(headers['x-forwarded-for']) ?? peer) : peer,
+      address: proxied ? plainAddress(lastOf(headers['x-forwarded-for']) ?? peer) : peer,
       local: isLoopback(peer) && !proxied && !forwarded,
       secure,
     };

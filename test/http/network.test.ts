@@ -140,3 +140,19 @@ test('a machine with many IPv6 addresses counts as one where tries are counted',
   assert.equal(neighbour('::1'), '0:0:0:0::/64');
   assert.notEqual(neighbour('fd12:3456:789a:2::1'), neighbour('fd12:3456:789a:1::1'));
 });
+
+test('neighbours whose proxy writes IPv4 addresses as IPv6 ones are told apart', async (t) => {
+  const { base } = await openServer(t, { trustedProxies: ['127.0.0.1'] });
+  const ask = async (from: string) => {
+    const headers = {
+      'x-forwarded-proto': 'https',
+      'x-forwarded-for': from,
+      authorization: 'Bearer guessed',
+    };
+    return (await fetch(`${base}/v1/people`, { headers })).status;
+  };
+  const answers: number[] = [];
+  for (let n = 0; n < 11; n++) answers.push(await ask('::ffff:203.0.113.9'));
+  assert.deepEqual([answers[0], answers.at(-1)], [401, 429], 'who guesses has to wait');
+  assert.equal(await ask('::ffff:203.0.113.10'), 401, 'and nobody else');
+});
