@@ -39,16 +39,19 @@ export interface CheckupMeans {
   readonly signal: AbortSignal;
   /** Who is in the gallery, and which samples the recogniser in use cannot compare with. Asked once. */
   readonly gallery: () => Promise<{ people: readonly Person[]; samples: SamplesFinding }>;
+  /** Whether this process may wait for programs. The daemon may not: it would look at nobody meanwhile. */
+  readonly asksPrograms: boolean;
 }
 
 /** Every check of this machine and this installation; none throws. */
-export function checkup(place: Place, { env, signal, gallery }: CheckupMeans): Promise<Check[]> {
+export function checkup(place: Place, means: CheckupMeans): Promise<Check[]> {
+  const { env, signal, gallery, asksPrograms } = means;
   const { config, stateDir } = place;
   // For both checks: where no daemon runs, each would have to wait for the other's lock.
   const asked = gallery();
   asked.catch(() => {});
   return runDoctor({
-    stateDir,
+    ...{ stateDir, asksPrograms },
     loadAddon: async () => (await import('./image/index.js')).opencvVersion(),
     models: () => modelFindings(place),
     backend: backendOf(place),

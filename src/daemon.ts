@@ -426,7 +426,7 @@ async function build(
         checkup(
           { ...options, config },
           {
-            ...{ env, signal },
+            ...{ env, signal, asksPrograms: false },
             gallery: async () => ({
               people: await service.people(),
               samples: await service.keeping.reembedding(),

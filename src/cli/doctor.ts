@@ -17,6 +17,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const checks = await checkup(found, {
     env: io.env,
     signal: io.signal,
+    asksPrograms: true,
     gallery: () =>
       withHouse(io, values, async (house) => ({
         people: await house.people(),

@@ -38,6 +38,8 @@ export interface DoctorOptions {
   readonly backend?: BackendOptions;
   /** Settings that stand in the configuration instead of the board's profile, as text. */
   readonly overrides?: readonly string[];
+  /** Whether programs are asked what files do not tell of the machine. The whole process waits for some of them. */
+  readonly asksPrograms?: boolean;
   /** Where /proc, /sys, /dev and /run are, for tests. */
   readonly root?: string;
   readonly arch?: string;
@@ -97,9 +99,8 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   return groups.flat();
 }
 
-/** A root of a test says all there is: this machine's programs would tell of this machine. */
-async function look({ root, arch }: DoctorOptions): Promise<Board> {
-  return root === undefined ? lookAtBoard() : readBoard(root, arch);
+async function look({ asksPrograms, root, arch }: DoctorOptions): Promise<Board> {
+  return asksPrograms === true ? lookAtBoard() : readBoard(root, arch);
 }
 
 function backendCheckOf(backend: BackendOptions, root: string): Promise<readonly Check[]> {

@@ -13,8 +13,8 @@ export interface Hardware {
 }
 
 /**
- * Asks systeminformation, which runs programs: a tenth of a second to seconds, so only the doctor waits for it, and the
- * daemon's own choices follow from files alone. Only names are taken of what it knows: it has serial numbers too.
+ * Asks systeminformation, which runs programs, some of them while the whole process stands still: a tenth of a second to
+ * seconds. So only `faced doctor` asks; the daemon's choices, and the checks that it shows on its page, follow from files. Only names are taken of what it knows: it has serial numbers too.
  */
 export async function readHardware(): Promise<Hardware> {
   // By its default: in the bundle a CommonJS package has no other names.
