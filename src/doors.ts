@@ -108,7 +108,7 @@ export class HouseDoors {
     this.#people = new Set(doors.secrets.list().map(({ person }) => person));
     this.#refusedTrail = new AuditTrail((entry) => parts.store.audit(entry));
     this.#refused = new FloodedRows((entry) => this.#refusedTrail.note(entry), {
-      monotonic: this.#clock.monotonic,
+      monotonic: () => this.#clock.monotonic(),
     });
     this.#watched = new Set(Object.values(parts.config.doors).flatMap(({ cameras }) => cameras));
   }

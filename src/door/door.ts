@@ -40,7 +40,7 @@ export class Door {
     this.#events = new TypedEvents(deps.onError);
     this.#audit = new AuditTrail(deps.audit);
     this.#flooded = new FloodedRows((entry) => this.#audit.note(entry), {
-      monotonic: deps.clock.monotonic,
+      monotonic: () => deps.clock.monotonic(),
       about: { door: deps.rules.id },
     });
   }

@@ -12,8 +12,8 @@ const SEQ_BYTES = 8;
 
 /**
  * Where the audit's chain ends, sealed with the gallery's key and moved in the transaction of each row. Without it the
- * newest rows could be taken off and what is left would still be whole. An older copy of both is found by a head that
- * was kept elsewhere, and only by that.
+ * newest rows could be taken off and what is left would still be whole. Whoever puts an older copy of both there, or
+ * empties it so that it is begun anew, is found by a head that was kept elsewhere, and only by that.
  */
 export class AuditEnd {
   readonly #db: Db;
