@@ -1,6 +1,6 @@
 /**
  * The whole daemon at each level of memory, with MobileFaceNet and with a recogniser of 170 MB, and under limits of a real
- * control group (version 1): `sudo node dist/bench/daemon-memory.js FOLDER`, a folder of folders of pictures, one a person
+ * control group (version 1): `sudo node dist/bench/daemon-memory.js FOLDER [MODEL…]`, a folder of folders of pictures, one a person
  * with at least two (LFW's form). A clip at its own pace: six people, 40 seconds of nobody, six people; six of the twelve are
  * enrolled. The levels are forced by `models.memoryMb`. About 25 minutes.
  */
@@ -23,7 +23,6 @@ import { modelsDir } from '../src/inference/model-dir.js';
 import { ROOT } from '../src/lib/program.js';
 import { callSocket } from '../src/lib/socket-rpc.js';
 import { encodeModel, loadModel } from '../src/model-tools/graph/index.js';
-import { splitModel } from '../src/model-tools/split.js';
 import type { DaemonFigures } from '../src/pipeline/figures.js';
 import { heavy } from './heavy.js';
 import { noLimits, runUnderLimit } from './memory-limit.js';
@@ -42,7 +41,8 @@ interface Run {
   readonly limitMb: number;
 }
 
-const folder = process.argv[2];
+const [folder, ...chosen] = process.argv.slice(2);
+const models = chosen.length === 0 ? ['mobilefacenet', 'heavy'] : chosen;
 if (folder === undefined) throw new Error('which folder of people?');
 const reason = noLimits();
 if (reason !== null) throw new Error(reason);
@@ -55,7 +55,7 @@ try {
   );
   await writeModels();
   const rows = [];
-  for (const model of ['mobilefacenet', 'heavy']) {
+  for (const model of models) {
     await enrol(model, people);
     const normal = await measure({ name: 'normal', model, budgetMb: null, limitMb: 2000 });
     rows.push(normal);
@@ -63,7 +63,7 @@ try {
     const low = Math.ceil(normal.quietMb / 0.9);
     rows.push(await measure({ name: 'low', model, budgetMb: low, limitMb: 2000 }));
     rows.push(await measure({ name: 'critical', model, budgetMb: 64, limitMb: 2000 }));
-    for (const limitMb of model === 'heavy' ? [512, 400] : [512, 256])
+    for (const limitMb of model === 'heavy' ? [512, 400, 300] : [512, 256])
       rows.push(await measure({ name: 'as it comes', model, budgetMb: null, limitMb }));
   }
   console.table(rows);
@@ -88,11 +88,12 @@ async function writeModels(): Promise<void> {
   };
   const own = { ...card, id: 'heavy', title: 'As heavy as an IResNet-50', space: 'heavy', ...file };
   writeFileSync(join(to, 'heavy.json'), JSON.stringify({ ...own, source: undefined, variants: undefined }));
-  const shards = join(to, 'heavy.shards');
-  mkdirSync(shards);
-  const { plan, files } = await splitModel(network, 8);
-  for (const [name, part] of files) writeFileSync(join(shards, name), part);
-  writeFileSync(join(shards, 'shards.json'), JSON.stringify(plan));
+  const split = [FACED, 'model', 'split', 'heavy', '--shards', '8', '--out', join(to, 'heavy.shards')];
+  const { code } = await runUnderLimit(4000 * MB, split, {
+    env: environment('heavy', null),
+    onStart: () => {},
+  });
+  if (code !== 0) throw new Error('the heavy model could not be split');
 }
 
 function environment(model: string, budgetMb: number | null): NodeJS.ProcessEnv {
@@ -125,7 +126,7 @@ async function measure({ name, model, budgetMb, limitMb }: Run) {
   let stop = () => {};
   let peak = 0;
   const argv = [FACED, 'run', '--source', `file:${join(dir, 'clip.avi')}?pace=real`, '--once', '--json'];
-  const { killed, code, groupPeak } = await runUnderLimit(limitMb * MB, argv, {
+  const { signal, code, groupPeak } = await runUnderLimit(limitMb * MB, argv, {
     env: environment(model, budgetMb),
     onStart: (child) => {
       if (child.stdout === null) return;
@@ -152,7 +153,7 @@ async function measure({ name, model, budgetMb, limitMb }: Run) {
     level: `${name} (${levels})`,
     limitMb,
     budgetMb,
-    outcome: killed ? 'killed' : `ended with ${code}`,
+    outcome: signal ?? `ended with ${code}`,
     decisions: [...decisions]
       .map(([kind, count]) => `${count} ${kind}`)
       .sort()

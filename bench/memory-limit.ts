@@ -30,6 +30,8 @@ const PROBE = fileURLToPath(entry('model-tools/memory-probe.js'));
 export interface Limited {
   /** The kernel ended it (SIGKILL), or it came to its own end. */
   readonly killed: boolean;
+  /** Whatever else ended it. */
+  readonly signal: NodeJS.Signals | null;
   readonly code: number | null;
   /** Largest use of the control group, page cache included, bytes. */
   readonly groupPeak: number;
@@ -81,7 +83,7 @@ export async function runUnderLimit(
       child.once('close', (exit, by) => resolve([exit, by]));
     });
     const groupPeak = Number(readFileSync(join(group, version.peak), 'utf8'));
-    return { killed: signal === 'SIGKILL', code, groupPeak, ms: performance.now() - startedAt };
+    return { killed: signal === 'SIGKILL', signal, code, groupPeak, ms: performance.now() - startedAt };
   } finally {
     rmdirSync(group);
   }

@@ -23,9 +23,10 @@ import {
 
 /**
  * What a process takes for each byte of a model's file while it is loaded and first run: its constants, and those of them
- * again that are laid out anew for this processor. A file of 174 MB took 445 MB (docs/models.md).
+ * again that are laid out anew for this processor. A file of 174 MB took 445 MB (docs/models.md), and one of 175 MB that is
+ * all 3x3 convolutions 544; what it is wrong by, the kernel ends the daemon for.
  */
-const MEMORY_PER_BYTE = 2.6;
+const MEMORY_PER_BYTE = 3.3;
 
 export interface ModelStatus {
   readonly card: ModelCard;
