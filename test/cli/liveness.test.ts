@@ -7,7 +7,7 @@ import { FOR_PICTURES, openModels } from '../../src/inference/index.js';
 import { dataPath, withoutData } from '../helpers/data.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { facedIn } from '../helpers/faced.js';
-import { type ClipKind, framesOf } from '../helpers/liveness/clips.js';
+import { type ClipKind, type ClipOptions, framesOf } from '../helpers/liveness/clips.js';
 import type { Portrait } from '../helpers/liveness/portrait.js';
 import { portraitOf, writeLivenessClip } from '../helpers/liveness/portraits.js';
 import { testStore } from '../helpers/models.js';
@@ -119,6 +119,48 @@ test('a camera that asks for signs of life calls a picture a spoof', {
   assert.ok(attack?.liveness !== null && (attack?.liveness ?? 1) < 1, String(attack?.liveness));
   const [alive] = await eventOf('live-side');
   assert.deepEqual([alive?.decision, alive?.liveness], ['unknown', 1]);
+});
+
+const ODD: readonly {
+  readonly name: string;
+  readonly kind: ClipKind;
+  readonly options: Partial<ClipOptions>;
+  readonly live: boolean;
+  readonly reason: RegExp;
+}[] = [
+  { name: 'slow', kind: 'live-side', options: { fps: 5 }, live: true, reason: /^solid/ },
+  { name: 'fast', kind: 'live-side', options: { fps: 60 }, live: true, reason: /^solid/ },
+  { name: 'small', kind: 'live-side', options: { width: 160, height: 120 }, live: true, reason: /^solid/ },
+  { name: 'short', kind: 'live-side', options: { seconds: 0.4 }, live: false, reason: /^no-face$/ },
+  {
+    name: 'one-frame',
+    kind: 'live-side',
+    options: { seconds: 1 / FPS },
+    live: false,
+    reason: /^single-picture$/,
+  },
+];
+
+test('films of any rate and size are judged, and too short ones are not alive; many of them warn of nothing', {
+  skip: withoutData('lfw'),
+}, async (t) => {
+  const dir = await temporaryDir(t);
+  const people = await cast(t);
+  const paths = ODD.map(({ name, kind, options }) => {
+    const path = join(dir, `${name}.avi`);
+    writeLivenessClip(path, kind, people, { seed: SEED, fps: FPS, ...options });
+    return path;
+  });
+  const faced = await facedIn(t);
+  const again = Array.from({ length: 11 }, () => paths[3] ?? '');
+  const { code, stdout, stderr } = await faced.run('liveness', ...paths, ...again, '--json');
+  assert.equal(code, 0, stderr);
+  assert.doesNotMatch(stderr, /Warning/);
+  const { clips } = JSON.parse(stdout) as { clips: Clip[] };
+  for (const [at, { name, live, reason }] of ODD.entries()) {
+    assert.equal(clips[at]?.live, live, name);
+    assert.match(clips[at]?.reason ?? '', reason, name);
+  }
 });
 
 test('clips that cannot be read are answered one by one, and the command fails', async (t) => {
