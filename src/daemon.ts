@@ -11,23 +11,21 @@ import {
   openVision,
   type Place,
   promiseFor,
-  promiseSettings,
 } from './assemble.js';
-import { checkup } from './checkup.js';
-import { type Config, changes, changesNeedingRestart } from './config/index.js';
+import type { Config } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import type { RecognitionEvent } from './domain/event.js';
 import type { Instant } from './domain/frame.js';
 import { forgetKeysOfOthers, keysOf } from './door/index.js';
-import { doorsOnMqtt, HouseDoors, NO_DOORS } from './doors.js';
+import { doorsOnMqtt, HouseDoors } from './doors.js';
 import type { EventFeed } from './http/parts.js';
 import { Tally } from './http/tally.js';
 import { TypedEvents } from './lib/events.js';
 import { collectGarbage } from './lib/garbage.js';
 import type { Logger } from './lib/log.js';
 import { ROOT } from './lib/program.js';
-import { Serial } from './lib/serial.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
+import { type ConfigChange, LiveConfig } from './live-config.js';
 import { createEventEncoder } from './mqtt/signature.js';
 import { Access } from './pipeline/access.js';
 import { commandHandler } from './pipeline/commands.js';
@@ -47,8 +45,9 @@ import { auditStart, Upkeep } from './pipeline/upkeep.js';
 import type { CameraSettings } from './pipeline/vision-options.js';
 import { clockWatch, openJobs, readKept } from './scheduled.js';
 import { Notifier } from './system/notify.js';
-import { backupsOf, type ConfigChange, HouseWatch, openHttp, recogniserLook, settingsOf } from './web.js';
-import { offerReembedding, wire } from './wiring.js';
+import { HouseWatch, openHttp } from './web.js';
+import { httpParts } from './web-parts.js';
+import { drained, offerReembedding, runDry, wire } from './wiring.js';
 
 export interface DaemonOptions extends Place {
   /** Null: there is none, and the defaults hold. */
@@ -74,9 +73,6 @@ export interface Daemon {
   reload(config: Config, by?: ConfigChange): Promise<string[]>;
   stop(): Promise<void>;
 }
-
-const STOP_DRAIN_MS = 2000;
-const BY_SIGNAL: ConfigChange = { actor: 'daemon', settings: [] };
 
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
@@ -110,8 +106,7 @@ async function build(
   signal: AbortSignal,
   stops: Stops,
 ): Promise<Omit<Daemon, 'stop'>> {
-  const { log, cameras, env, photographs } = options;
-  let { config } = options;
+  const { config, log, cameras, env, photographs } = options;
   const isolation = isolationOf(options);
   const notifier = new Notifier({ env, onProblem: (reason) => log.warn({ reason }, 'systemd was not told') });
   const card = await openCard(options);
@@ -140,7 +135,7 @@ async function build(
     vision,
     store,
     judge: keeper,
-    enrolment: () => enrolmentRules(config, card, keeper),
+    enrolment: () => enrolmentRules(live.now, card, keeper),
     space: card.space ?? card.id,
     sameFace,
     cameras: cameras.map(({ name }) => name),
@@ -192,6 +187,7 @@ async function build(
           policy: () => keeper.policy(),
         });
   if (doors !== null) stops.push(() => doors.stop());
+  const live = new LiveConfig({ config, store, keeper, doors, notifier });
   const sayGallery = () => {
     const { version, people, samples } = keeper.counts();
     link.gallery({ v: 1, version, people, samples });
@@ -222,7 +218,7 @@ async function build(
     store,
     log,
     believedClock: () => steady.look(),
-    auditKeepDays: () => config.audit.keepDays,
+    auditKeepDays: () => live.now.audit.keepDays,
     keepsStrangers: strangers !== null,
     onHead: (head) => link.auditHead(head),
   });
@@ -319,25 +315,8 @@ async function build(
       watch.reported(report, doors?.doors.map(({ status }) => status) ?? []);
     },
   });
-  stops.push(async () => {
-    await vision.stop();
-    // A gallery that never opened has nothing to decide with, and nothing to send.
-    const isOpen = await ready.then(
-      () => true,
-      () => false,
-    );
-    if (!isOpen) return;
-    recognition.allTracksEnded();
-    await recognition.settled();
-    await recognition.retry();
-    await link.drained(STOP_DRAIN_MS);
-    const { unrecorded } = recognition.stats();
-    if (unrecorded !== null)
-      log.error(
-        { code: unrecorded.problem.code, events: unrecorded.events },
-        'events are lost: the database did not take them until the end',
-      );
-  });
+  const outflow = { vision, recognition, link, ready, log };
+  stops.push(() => runDry(outflow));
   const started = Promise.all([
     ready.then(() => doors?.start(signal)).then(() => link.start(signal)),
     vision.start(signal),
@@ -371,95 +350,28 @@ async function build(
   await offerReembedding(service, log);
   await notifier.ready();
   log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
-  // What was written down last: a setting that waits for a restart is no change of whoever comes next.
-  let written = config;
-  const takeOver: Daemon['reload'] = async (next, { actor, settings: named } = BY_SIGNAL) => {
-    const needRestart = changesNeedingRestart(config, next);
-    const changed = changes(written, next).map(({ path }) => path);
-    await notifier.reloading();
-    try {
-      const settings = [...new Set([...named, ...changed])];
-      if (settings.length > 0)
-        await store.audit({ kind: 'config', actor, detail: { settings, needRestart } });
-      // Whatever can be refused is, before anything has changed.
-      const changeDoors = await doors?.prepare(next);
-      await keeper.change(promiseSettings(next));
-      await changeDoors?.();
-      const { samplesPerPerson, keepImages } = next.gallery;
-      const gallery = { ...config.gallery, samplesPerPerson, keepImages };
-      const { recognition, liveness, audit } = next;
-      config = { ...config, recognition, liveness, gallery, audit };
-      written = next;
-    } catch (error) {
-      const { code } = FacedError.from(error);
-      await store.audit({ kind: 'config-refused', actor, detail: { code } });
-      throw error;
-    } finally {
-      await notifier.ready();
-    }
-    return needRestart;
-  };
-  // A signal and a change over HTTP can meet: each is taken over whole before the next.
-  const reloads = new Serial();
-  const reload: Daemon['reload'] = (next, by) => reloads.run(() => takeOver(next, by));
   const web = openHttp(
     options,
-    {
-      ...{ service, access, vision, store, health, log, tally, judge: keeper },
-      cameras: cameras.map(({ name }) => name),
+    httpParts({
+      ...{ place: options, live, cameras, env, signal, card, keeper, recognition, link, watch, doors },
+      ...{ service, access, vision, store, health, log, tally },
+      configFile: options.configFile ?? null,
       events: decided,
       looks: { on: (listener) => feed.on('looked', listener) },
-      notices: watch.notices,
-      machine: () => watch.machine(),
-      recogniser: () => recogniserLook(card, keeper),
-      gallery: () => keeper.counts(),
-      mqtt: () => ({ connected: link.stats().connected }),
-      waiting: () => {
-        const { waiting, unrecorded } = recognition.stats();
-        return { looks: waiting, unrecorded: unrecorded?.events ?? 0 };
+      onGalleryChanged: async () => {
+        await keeper.refresh();
+        sayGallery();
+        await doors?.galleryChanged();
       },
-      settings: settingsOf({
-        ...{ configFile: options.configFile ?? null, stateDir: options.stateDir, env, reload },
-        config: () => config,
-      }),
-      doctor: () =>
-        checkup(
-          { ...options, config },
-          {
-            ...{ env, signal, asksPrograms: false },
-            gallery: async () => ({
-              people: await service.people(),
-              samples: await service.keeping.reembedding(),
-            }),
-          },
-        ),
-      backups: backupsOf({
-        ...{ config, stateDir: options.stateDir, env, store, access },
-        changed: async () => {
-          await keeper.refresh();
-          sayGallery();
-          await doors?.galleryChanged();
-        },
-      }),
-      doors: doors?.web ?? NO_DOORS,
-    },
+    }),
     { version: MANIFEST.version, signal },
   );
   stops.push(async () => (await web)?.stop());
   return {
     finished,
     service,
-    drained: async (limitMs) => {
-      await recognition.retry();
-      const { unrecorded } = recognition.stats();
-      if (unrecorded !== null) {
-        const { code, message, fix } = unrecorded.problem;
-        const why = `the database did not take ${unrecorded.events} events: ${message}`;
-        throw new FacedError(code, why, fix === undefined ? {} : { fix });
-      }
-      return link.drained(limitMs);
-    },
-    reload,
+    drained: (limitMs) => drained(outflow, limitMs),
+    reload: (next, by) => live.reload(next, by),
   };
 }
 

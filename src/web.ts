@@ -11,6 +11,7 @@ import type { ModelCard } from './inference/card.js';
 import { writeFileAtomic } from './lib/atomic-file.js';
 import type { Logger } from './lib/log.js';
 import { Serial } from './lib/serial.js';
+import type { ConfigChange } from './live-config.js';
 import type { Access } from './pipeline/access.js';
 import type { Pace } from './pipeline/heat-governor.js';
 import { Notices } from './pipeline/notices.js';
@@ -161,13 +162,6 @@ export interface SettingsParts {
   readonly env: NodeJS.ProcessEnv;
   /** Takes over what needs no restart and writes down who changed what; answers the settings that need one. */
   readonly reload: (next: Config, by: ConfigChange) => Promise<string[]>;
-}
-
-/** Who changed the configuration, and which settings they named. */
-export interface ConfigChange {
-  /** As the audit names them. */
-  readonly actor: string;
-  readonly settings: readonly string[];
 }
 
 /** The configuration as the HTTP interface reads and changes it. One change at a time. */

@@ -1,6 +1,8 @@
-/** Who hears what the vision worker says. */
+/** Who hears what the vision worker says, and how what it saw gets out to the end. */
+import { FacedError } from './domain/errors.js';
 import type { HouseDoors } from './doors.js';
 import type { Logger } from './lib/log.js';
+import type { MqttLink } from './mqtt/client.js';
 import type { Health } from './pipeline/health.js';
 import type { Pause } from './pipeline/pause.js';
 import type { Vision } from './pipeline/ports.js';
@@ -53,6 +55,53 @@ export function wire({ vision, pause, recognition, doors, health, onBeat, log }:
   return new Promise((resolve) => {
     vision.on('sourcesEnded', () => void recognition.settled().then(resolve));
   });
+}
+
+export interface Outflow {
+  readonly vision: Vision;
+  readonly recognition: Recognition;
+  readonly link: Pick<MqttLink, 'drained'>;
+  /** Resolves when the gallery is open; rejects when it never will be. */
+  readonly ready: Promise<void>;
+  readonly log: Logger;
+}
+
+const STOP_DRAIN_MS = 2000;
+
+/** Nothing more is seen, and what was seen is decided, recorded and, as far as there is time, sent. */
+export async function runDry({ vision, recognition, link, ready, log }: Outflow): Promise<void> {
+  await vision.stop();
+  // A gallery that never opened has nothing to decide with, and nothing to send.
+  const isOpen = await ready.then(
+    () => true,
+    () => false,
+  );
+  if (!isOpen) return;
+  recognition.allTracksEnded();
+  await recognition.settled();
+  await recognition.retry();
+  await link.drained(STOP_DRAIN_MS);
+  const { unrecorded } = recognition.stats();
+  if (unrecorded !== null)
+    log.error(
+      { code: unrecorded.problem.code, events: unrecorded.events },
+      'events are lost: the database did not take them until the end',
+    );
+}
+
+/** True once the broker has acknowledged every event; false after the limit. Rejects when the disk does not take them all. */
+export async function drained(
+  { recognition, link }: Pick<Outflow, 'recognition' | 'link'>,
+  limitMs: number,
+): Promise<boolean> {
+  await recognition.retry();
+  const { unrecorded } = recognition.stats();
+  if (unrecorded !== null) {
+    const { code, message, fix } = unrecorded.problem;
+    const why = `the database did not take ${unrecorded.events} events: ${message}`;
+    throw new FacedError(code, why, fix === undefined ? {} : { fix });
+  }
+  return link.drained(limitMs);
 }
 
 /** Samples of another model are never compared with this one's: who has them is unknown until they are embedded again. */
