@@ -11,12 +11,14 @@ interface Run {
   readonly offsetMs: number;
   /** Events of earlier boots from here on: nobody will ever know when they were. null: there are none. */
   readonly unknownFrom: string | null;
+  /** From this id on events were put right before the work was cut off; left out: none were. */
+  readonly movedFrom?: string;
 }
 
-/** What has to be put right. Ids are after the first and up to the second. */
+/** What has to be put right. Ids are after the first and before the second. */
 export interface Correction {
-  readonly moved: { readonly after: string; readonly upTo: string; readonly byMs: number } | null;
-  readonly unknown: { readonly after: string; readonly upTo: string; readonly atMs: number } | null;
+  readonly moved: { readonly after: string; readonly before: string; readonly byMs: number } | null;
+  readonly unknown: { readonly after: string; readonly before: string; readonly atMs: number } | null;
   /** To be kept when that is done; null: nothing more is open. */
   readonly next: Run | null;
 }
@@ -43,12 +45,21 @@ export class ClockRun {
     const run = kept?.boot === this.#boot ? kept : null;
     const unknownFrom = kept === null ? null : (kept.unknownFrom ?? (run === null ? kept.from : null));
     const byMs = run === null ? 0 : Math.round(offsetMs - run.offsetMs);
-    const moved = run !== null && Math.abs(byMs) > SAME_MS ? { after: run.from, upTo: newest, byMs } : null;
+    const before = run?.movedFrom ?? `${newest}~`;
+    const moved = run !== null && Math.abs(byMs) > SAME_MS ? { after: run.from, before, byMs } : null;
     const from = run === null || moved !== null ? newest : run.from;
     if (!known) return { moved, unknown: null, next: { boot: this.#boot, from, offsetMs, unknownFrom } };
     const unknown =
-      unknownFrom === null ? null : { after: unknownFrom, upTo: run?.from ?? newest, atMs: at.wallMs };
+      unknownFrom === null
+        ? null
+        : { after: unknownFrom, before: `${run?.from ?? newest}~`, atMs: at.wallMs };
     return { moved, unknown, next: null };
+  }
+
+  /** The events from this id on are put right. To be called within the transaction that does it. */
+  movedDownTo(id: string): void {
+    const run = this.#read();
+    if (run !== null) this.#write({ ...run, movedFrom: id });
   }
 
   keep(next: Run | null): void {
@@ -62,11 +73,13 @@ export class ClockRun {
       before.boot === next.boot &&
       before.from === next.from &&
       before.unknownFrom === next.unknownFrom &&
+      before.movedFrom === next.movedFrom &&
       Math.abs(before.offsetMs - next.offsetMs) <= SAME_MS;
-    if (!same)
-      this.#db
-        .prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)')
-        .run(KEY, JSON.stringify(next));
+    if (!same) this.#write(next);
+  }
+
+  #write(run: Run): void {
+    this.#db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)').run(KEY, JSON.stringify(run));
   }
 
   #read(): Run | null {

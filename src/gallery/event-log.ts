@@ -186,14 +186,16 @@ export class EventLog {
     if (unknown !== null)
       await this.#eachPage(unknown, ({ id }) => this.#noteTime(id, Math.round(unknown.atMs)));
     if (moved !== null)
-      await this.#eachPage(moved, (event) => {
-        // The step before a power cut: that one was moved already.
-        if (this.#db.prepare('SELECT 1 FROM event_times WHERE id = ?').get(event.id) !== undefined) return;
-        const time = Date.parse(event.time) + moved.byMs;
-        this.#noteTime(event.id, time);
-        const body = this.#sealed({ ...event, time: new Date(time).toISOString() });
-        this.#db.prepare('UPDATE events SET body = ? WHERE id = ?').run(body, event.id);
-      });
+      await this.#eachPage(
+        moved,
+        (event) => {
+          const time = Date.parse(event.time) + moved.byMs;
+          this.#noteTime(event.id, time);
+          const body = this.#sealed({ ...event, time: new Date(time).toISOString() });
+          this.#db.prepare('UPDATE events SET body = ? WHERE id = ?').run(body, event.id);
+        },
+        (id) => run.movedDownTo(id),
+      );
     run.keep(next);
     return moved?.byMs ?? 0;
   }
@@ -219,13 +221,18 @@ export class EventLog {
   }
 
   async #eachPage(
-    { after, upTo }: NonNullable<Correction['moved'] | Correction['unknown']>,
+    range: NonNullable<Correction['moved'] | Correction['unknown']>,
     change: (event: RecognitionEvent) => void,
+    doneDownTo: (id: string) => void = () => {},
   ): Promise<void> {
-    const step = this.#db.transaction((events: readonly RecognitionEvent[]) => events.forEach(change));
-    let before = `${upTo}~`;
+    const step = this.#db.transaction((events: readonly RecognitionEvent[]) => {
+      events.forEach(change);
+      const oldest = events.at(-1);
+      if (oldest !== undefined) doneDownTo(oldest.id);
+    });
+    let { before } = range;
     for (;;) {
-      const page = this.#page(before, SCAN_PAGE).filter(({ id }) => id > after);
+      const page = this.#page(before, SCAN_PAGE).filter(({ id }) => id > range.after);
       step(page);
       before = page.at(-1)?.id ?? '';
       if (page.length < SCAN_PAGE) return;

@@ -171,3 +171,34 @@ test('events of a boot whose time was never known age from when it is known agai
   assert.equal(log.prune(now + 31 * DAY_MS), 3);
   assert.equal(db.prepare('SELECT count(*) FROM event_times').pluck().get(), 0);
 });
+
+test('events after a clock that was ahead get the true time as well, once each, also when the work was cut off', async (t) => {
+  const gallery = await openGallery({ directory: await temporaryDir(t) });
+  t.after(() => gallery.close());
+  const { db, sealer } = gallery;
+  const log = new EventLog(db, sealer, { outboxLimit: 2000, retentionDays: 30, eventLimit: 2000 });
+  log.load();
+  const now = Date.now();
+  const known = { at: { wallMs: now, monotonicMs: 1000 }, known: true, isMachines: true };
+  const lastKnown = now - DAY_MS;
+  await log.clockLooked(
+    { at: { wallMs: lastKnown, monotonicMs: 1000 }, known: false, isMachines: false },
+    new ClockRun(db, 'boot'),
+  );
+  // Ids go on from months ahead.
+  const count = 600;
+  for (let n = 0; n < count; n++)
+    log.record({ ...event('a', lastKnown + n), id: ulid(now + 100 * DAY_MS + n) }, []);
+  // The oldest of the second page.
+  db.exec(`CREATE TRIGGER cut BEFORE UPDATE ON events WHEN (SELECT count(*) FROM events WHERE id < old.id) = 0
+    BEGIN SELECT raise(ABORT, 'power cut'); END`);
+  await assert.rejects(log.clockLooked(known, new ClockRun(db, 'boot')), /power cut/);
+  db.exec('DROP TRIGGER cut');
+  await log.clockLooked(known, new ClockRun(db, 'boot'));
+  const times = (await log.events({ limit: count })).map(({ time }) => Date.parse(time)).reverse();
+  assert.deepEqual(
+    times,
+    Array.from({ length: count }, (_, n) => now + n),
+  );
+  assert.equal(db.prepare("SELECT count(*) FROM meta WHERE key = 'clock-run'").pluck().get(), 0);
+});
