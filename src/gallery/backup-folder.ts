@@ -20,8 +20,8 @@ export async function rotate(
   { directory, keep }: { directory: string; keep: number },
 ): Promise<Omit<BackupTurn, 'key'>> {
   const { path, ...info } = await backupInto(db, directory);
-  const { kept, removed } = await trim(directory, keep);
-  return { ...info, path, ...(await purgeAll(db, sealer, kept.slice(0, -1))), removed };
+  const { others, removed } = await trim(directory, { keep, made: path });
+  return { ...info, path, ...(await purgeAll(db, sealer, others)), removed };
 }
 
 /**
@@ -52,9 +52,9 @@ export async function copyBeforeMigration(
   }
 }
 
-/** When the migration has succeeded: the oldest copies go. */
-export async function trimBeforeMigration(stateDir: string): Promise<void> {
-  await trim(join(stateDir, BEFORE_MIGRATION), KEPT_BEFORE_MIGRATION);
+/** When the migration has succeeded: the oldest copies go, never the one that was `made` for it. */
+export async function trimBeforeMigration(stateDir: string, made: string): Promise<void> {
+  await trim(join(stateDir, BEFORE_MIGRATION), { keep: KEPT_BEFORE_MIGRATION, made });
 }
 
 /** Takes out of the copies from before migrations who was deleted since, as out of every backup. */
@@ -98,12 +98,15 @@ async function backupsIn(directory: string): Promise<string[]> {
     .map((name) => join(directory, name));
 }
 
-async function trim(directory: string, keep: number): Promise<{ kept: string[]; removed: string[] }> {
-  const all = await backupsIn(directory);
-  const kept = all.slice(-Math.max(1, keep));
-  const removed = all.slice(0, all.length - kept.length);
+/** The one that was just `made` stays and counts as the newest, whatever the clock called it. */
+async function trim(
+  directory: string,
+  { keep, made }: { keep: number; made: string },
+): Promise<{ others: string[]; removed: string[] }> {
+  const all = (await backupsIn(directory)).filter((path) => path !== made);
+  const removed = all.slice(0, Math.max(0, all.length - (Math.max(1, keep) - 1)));
   for (const one of removed) await rm(one, { force: true });
-  return { kept, removed };
+  return { others: all.slice(removed.length), removed };
 }
 
 async function purgeAll(

@@ -63,7 +63,7 @@ export async function migrate(
     throw error;
   }
   // Too many copies are no reason not to start.
-  if (stateDir !== null) await trimBeforeMigration(stateDir).catch(() => {});
+  if (stateDir !== null && copy !== null) await trimBeforeMigration(stateDir, copy.path).catch(() => {});
   return { migrations: missing.map(({ id }) => id), copy };
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { inspectBackup, restoreBackup } from '../../src/gallery/backup-file.js';
@@ -161,4 +161,22 @@ test('a gallery that cannot be read is replaced when that is said', async (t) =>
   const done = await restoreBackup(path, { directory, ...keep, replace: true });
   assert.equal(done.deletedAgain, null, 'who was deleted since is not known');
   assert.equal((await (await openStore(t, { directory })).store.people())[0]?.name, 'Anna');
+});
+
+test('a backup that is named for an earlier time than others is not pushed out by them, and they forget who was deleted', async (t) => {
+  const { store } = await openStore(t);
+  const { person } = await store.enroll({ ...enrolment, name: 'Anna', add: [sample(random)] });
+  const directory = await temporaryDir(t);
+  // Made under a clock that was ahead.
+  const ahead = ['faced-20980101T000000Z.db', 'faced-20990101T000000Z.db'].map((name) =>
+    join(directory, name),
+  );
+  for (const path of ahead) await store.backup(path);
+  await store.removePerson(person.id);
+  const { path, removed, purged, failed } = await store.rotateBackups({ directory, keep: 2 });
+  assert.deepEqual({ removed, purged, failed }, { removed: [ahead[0]], purged: 1, failed: [] });
+  assert.deepEqual(
+    readdirSync(directory).sort(),
+    [path, ahead[1] ?? ''].map((one) => basename(one)),
+  );
 });
