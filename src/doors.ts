@@ -18,6 +18,7 @@ import {
 import type { DoorsPart } from './http/parts.js';
 import { type Clock, systemClock } from './lib/clock.js';
 import type { Logger } from './lib/log.js';
+import { Serial } from './lib/serial.js';
 import type { MqttLink } from './mqtt/client.js';
 import type { DoorPort } from './mqtt/command-forms.js';
 import type { DiscoveryDoor } from './mqtt/discovery.js';
@@ -91,6 +92,7 @@ export class HouseDoors {
   readonly #refused: FloodedRows;
   readonly #refusedTrail: AuditTrail;
   readonly #clock: Clock;
+  readonly #galleryLooks = new Serial();
   /** How many people `access` names who are not there. */
   #unknown = 0;
   /** The clock has shown this time before: when it shows less, it is wrong. */
@@ -234,7 +236,12 @@ export class HouseDoors {
   }
 
   /** Looks up again whom the rules name, and forgets whoever is gone. */
-  async galleryChanged(): Promise<void> {
+  galleryChanged(): Promise<void> {
+    // Of two at once the older list must not be the last that is taken over.
+    return this.#galleryLooks.run(() => this.#lookAtGallery());
+  }
+
+  async #lookAtGallery(): Promise<void> {
     const people = await this.#parts.store.people();
     const now = new Set(people.map(({ id }) => id));
     for (const id of this.#people) if (!now.has(id)) await this.#doors.removePerson(id);

@@ -246,6 +246,28 @@ test('a clip, a camera that the door does not name, and a person who is gone ope
   assert.ok(!record().includes('unlocked'));
 });
 
+test('of two looks at the gallery at once the older one does not bring back who is gone', async (t) => {
+  const { doors, ids, next, record, store } = await house(t);
+  const before = await store.people();
+  let release = (): void => {};
+  const late = new Promise<typeof before>((resolve) => {
+    release = () => resolve(before);
+  });
+  t.mock.method(store, 'people').mock.mockImplementationOnce(() => late);
+  const older = doors.galleryChanged();
+  await store.removePerson(ids.Anna ?? '');
+  const newer = doors.galleryChanged();
+  // Were it not held back, the newer look would be over after these.
+  for (let n = 0; n < 20; n++) await store.audit({ kind: 'meanwhile', actor: 'test', detail: { n } });
+  release();
+  await Promise.all([older, newer]);
+  const answered = Promise.race([next('denied'), next('granted')]);
+  showThree(doors, ids.Anna ?? '');
+  assert.equal((await answered).reason, 'no-rule');
+  await doors.stop();
+  assert.ok(!record().includes('unlocked'));
+});
+
 test('a known face beside a spoof opens nothing, alive or not; later, alone, it does', async (t) => {
   const { doors, ids, next, record } = await house(t, {
     doors: `front: {lock: {driver: recorder, file: RECORD}, ${FACE.replace('"off"', 'active')}, spoofHold: 0.3}`,
