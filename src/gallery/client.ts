@@ -97,6 +97,8 @@ class StoreClient implements Store {
   #ready: Promise<Caller> = Promise.reject(closed());
   #pending = 0;
   #crashes = 0;
+  /** What was told of the time of day last: a thread that is started again has to know it too. */
+  #clock: ClockState | null = null;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -249,6 +251,7 @@ class StoreClient implements Store {
   }
 
   clockLooked(state: ClockState): Promise<void> {
+    this.#clock = state;
     return this.#call('clockLooked', state);
   }
 
@@ -379,8 +382,10 @@ class StoreClient implements Store {
       if (opened && this.#state === 'running') this.#restart(reason);
     });
     const onProgress = () => this.#options.onProgress?.();
-    this.#ready = caller.call<Opening>('open', undefined, { onProgress }).then((opening) => {
+    this.#ready = caller.call<Opening>('open', undefined, { onProgress }).then(async (opening) => {
       this.#say(opening);
+      // What cannot be put right now is with the next look; how rows are stamped is known all the same.
+      if (this.#clock !== null) await caller.call('clockLooked', this.#clock).catch(() => {});
       return caller;
     });
     await this.#ready;

@@ -202,3 +202,15 @@ test('events after a clock that was ahead get the true time as well, once each, 
   );
   assert.equal(db.prepare("SELECT count(*) FROM meta WHERE key = 'clock-run'").pluck().get(), 0);
 });
+
+test('a gallery that is opened again, as after a restore, stamps its rows by the time that was told before', async (t) => {
+  const { store } = await openStore(t);
+  const wallMs = Date.now() - 100 * DAY_MS;
+  const at = { wallMs, monotonicMs: systemClock.monotonic() };
+  await store.clockLooked({ at, known: false, isMachines: false });
+  await store.stop();
+  await store.start(new AbortController().signal);
+  await store.audit({ kind: 'a', actor: 'test', detail: {} });
+  const [row] = await store.exportAudit({ limit: 1 });
+  assert.ok(row !== undefined && row.time >= wallMs && row.time < wallMs + DAY_MS, String(row?.time));
+});
