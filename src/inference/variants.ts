@@ -14,7 +14,7 @@ export type VariantWish = 'auto' | VariantKind;
  * Raised whenever `optimize` or `quantize` makes files of the same model that answer or run otherwise: what an older
  * release made is not used any more, and `faced model fetch` makes it again.
  */
-export const WORKSHOP = 2;
+export const WORKSHOP = 3;
 
 /** False match rate, threshold (cosine) and false non-match rate. */
 export interface OperatingPoint {

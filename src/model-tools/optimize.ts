@@ -13,6 +13,7 @@ import {
   upgradeOpset,
 } from './graph/index.js';
 import { type PReluForm, rewritePRelu } from './prelu.js';
+import { rewriteSsdEnd } from './ssd.js';
 
 export type Target = 'x64' | 'arm64';
 
@@ -48,6 +49,7 @@ export async function optimizeGraph(original: Model, target: Target): Promise<Mo
   await foldConstants(model);
   removeDeadChannels(model);
   rewritePRelu(model, FORM_OF[target]);
+  await rewriteSsdEnd(model);
   // Weights that were replaced would stay in the file.
   removeDead(model.graph);
   return model;

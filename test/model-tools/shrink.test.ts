@@ -215,24 +215,31 @@ describe('8 bits', () => {
     assert.equal(model.graph.initializers.get('wg')?.type, 'float32');
   });
 
-  test('leave a detector its way in: the convolution on the picture and the depthwise one behind it', () => {
-    const conv = (name: string, input: string, group: number) =>
+  test('leave a detector its way in until the map is an eighth of the picture, and heads with a kernel', () => {
+    const conv = (name: string, input: string, stride: number, kernel = 1) =>
       makeNode('Conv', {
         name,
         inputs: [input, `${name}/w`],
         outputs: [name],
-        attributes: { group: { kind: 'int', value: group } },
+        attributes: {
+          strides: { kind: 'ints', value: [stride, stride] },
+          kernel_shape: { kind: 'ints', value: [kernel, kernel] },
+        },
       });
     const { graph } = blockNet();
-    graph.inputs = [{ name: 'picture', type: 'float32', dims: [1, 3, 8, 8] }];
+    graph.inputs = [{ name: 'picture', type: 'float32', dims: [1, 3, 32, 32] }];
     graph.nodes = [
-      conv('stem', 'picture', 1),
+      conv('stem', 'picture', 2),
       makeNode('Relu', { inputs: ['stem'], outputs: ['positive'] }),
-      conv('depthwise', 'positive', 16),
-      conv('pointwise', 'depthwise', 1),
-      conv('later', 'pointwise', 16),
+      conv('second', 'positive', 1),
+      conv('third', 'second', 4),
+      conv('later', 'third', 1),
+      conv('score', 'later', 1),
+      makeNode('Transpose', { inputs: ['score'], outputs: ['rows'] }),
+      conv('box', 'later', 1, 3),
+      makeNode('Transpose', { inputs: ['box'], outputs: ['others'] }),
     ];
-    assert.deepEqual([...detectorFloat(graph)], ['stem', 'depthwise']);
+    assert.deepEqual([...detectorFloat(graph)], ['stem', 'second', 'third', 'box']);
   });
 
   test('leave the layers in float that hurt most, until the answer is within the budget', async () => {

@@ -41,7 +41,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     out: { type: 'string' },
     static: { type: 'boolean', default: false },
     dynamic: { type: 'boolean', default: false },
-    method: { type: 'string', default: 'mse' },
+    method: { type: 'string' },
     image: { type: 'boolean', default: false },
     float: { type: 'string', multiple: true, default: [] },
     'float-budget': { type: 'string' },
@@ -50,10 +50,11 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     target: { type: 'string', default: process.arch },
   });
   const { dynamic } = values;
-  const method = METHODS.find((one) => one === values.method);
   const target = targetOf(values.target);
   if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
-  if (method === undefined) throw usage(`--method is one of ${METHODS.join(', ')}`);
+  const wished = METHODS.find((one) => one === values.method);
+  if (values.method !== undefined && wished === undefined)
+    throw usage(`--method is one of ${METHODS.join(', ')}`);
   const floatBudget = values['float-budget'] === undefined ? null : Number(values['float-budget']);
   if (floatBudget !== null && !(floatBudget > 0 && floatBudget < 1))
     throw usage('--float-budget is a mean 1 − cosine between 0 and 1, such as 0.003');
@@ -93,9 +94,12 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
 
   const calibration = await calibrationFor({ path, card }, { dir: values.calibration }, io);
   const { inputs } = calibration;
-  const kept = card.role === 'detector' && target === 'x64' ? detectorFloat(original.graph) : [];
+  const isDetector = card.role === 'detector';
+  const kept = isDetector ? detectorFloat(original.graph) : [];
+  // A detector knows a face by few and large values among many of a background: clipping those costs the faces.
+  const method = wished ?? (isDetector ? 'minmax' : 'mse');
   const float = new Set([...values.float, ...kept]);
-  const { model, chosen } = await quantizeModel(original, {
+  const { model, chosen, shift } = await quantizeModel(original, {
     inputs,
     method,
     equalise: true,
@@ -106,7 +110,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     float,
     floatBudget,
     correct: true,
+    byCovariance: isDetector,
     image,
+    scores: card.output.form === 'ultraface' ? card.output.scores : null,
   });
   const cosine = await compare(original, model, inputs.slice(0, 64), image);
   const score =
@@ -130,7 +136,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     derivedFrom: stock.sha256,
     label,
     made: {
-      by: 'static quantisation, QDQ, scales per channel, cross-layer equalisation, bias correction',
+      by: `static quantisation, QDQ, scales per channel, cross-layer equalisation, ${isDetector ? 'rounding by covariance, ' : ''}bias correction`,
       method,
       faces: calibration.faces,
       pictures: calibration.pictures,
@@ -145,6 +151,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
             sensitivities: chosen.sensitivities,
           }),
       ...(score === null ? {} : { scoresApart: score }),
+      ...(shift === null ? {} : { scoreShift: shift }),
       input: image === null ? 'float32' : 'uint8 [N, height, width, channels], BGR or grey',
       cosine,
     },

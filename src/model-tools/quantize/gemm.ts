@@ -6,11 +6,14 @@ import {
   floats,
   floatTensor,
   freshName,
+  int64Tensor,
   intAttribute,
+  intsAttribute,
   type Model,
   makeNode,
   type Node,
   removeDead,
+  replaceNode,
   traceShapes,
 } from '../graph/index.js';
 
@@ -47,6 +50,68 @@ export async function pointwiseToGemm(model: Model): Promise<void> {
     );
     graph.nodes.splice(graph.nodes.indexOf(next), 1);
   }
+}
+
+/**
+ * A 1x1 convolution whose map is only read pixel by pixel (transposed, then reshaped to a row for each anchor), as the
+ * heads of a detector are, is a matrix product over the pixels: its 8-bit form gives float without another rounding, and
+ * nothing is transposed afterwards. Exact; in place.
+ */
+export async function headsToGemm(model: Model): Promise<void> {
+  const { graph } = model;
+  const shapes = await traceShapes(model);
+  const read = consumers(graph);
+  const only = (name: string | undefined): Node | undefined => {
+    const [one, ...others] = read.get(name ?? '') ?? [];
+    return others.length === 0 ? one : undefined;
+  };
+  for (const conv of graph.nodes.filter((node) => node.op === 'Conv')) {
+    const weight = constantInput(graph, conv, 1);
+    const move = only(conv.outputs[0]);
+    const rows = only(move?.outputs[0]);
+    if (weight === undefined || move?.op !== 'Transpose' || rows?.op !== 'Reshape') continue;
+    const { dims } = weight;
+    const [outputs = 0, channels = 0] = dims;
+    const pointwise = dims.length === 4 && dims[2] === 1 && dims[3] === 1;
+    const [before, after] = [shapes.get(conv.inputs[0] ?? ''), shapes.get(conv.outputs[0] ?? '')];
+    const samePlaces = before?.slice(2).join() === after?.slice(2).join();
+    const toPixels = intsAttribute(move, 'perm', []).join() === '0,2,3,1';
+    const [batch, anchors = 0, each = 0, ...more] = shapes.get(rows.outputs[0] ?? '') ?? [];
+    if (!pointwise || intAttribute(conv, 'group', 1) !== 1 || !samePlaces || !toPixels) continue;
+    if (batch !== 1 || more.length > 0) continue;
+    const [input = '', weightName = ''] = conv.inputs;
+    const [pixels, flat, product] = ['pixels', 'rows', 'product'].map((kind) =>
+      freshName(graph, `${conv.outputs[0]}/${kind}`),
+    ) as [string, string, string];
+    const shape = (name: string, ...sizes: number[]): string =>
+      addInitializer(graph, `${name}/shape`, int64Tensor([sizes.length], sizes));
+    const matrix = addInitializer(
+      graph,
+      `${weightName}/matrix`,
+      floatTensor([outputs, channels], floats(weight)),
+    );
+    replaceNode(graph, conv, [
+      makeNode('Transpose', {
+        inputs: [input],
+        outputs: [pixels],
+        attributes: { perm: { kind: 'ints', value: [0, 2, 3, 1] } },
+      }),
+      makeNode('Reshape', { inputs: [pixels, shape(flat, -1, channels)], outputs: [flat] }),
+      makeNode('Gemm', {
+        name: conv.name,
+        inputs: [flat, matrix, ...conv.inputs.slice(2)],
+        outputs: [product],
+        attributes: { transB: { kind: 'int', value: 1 } },
+      }),
+      makeNode('Reshape', {
+        name: rows.name,
+        inputs: [product, shape(product, -1, anchors, each)],
+        outputs: [...rows.outputs],
+      }),
+    ]);
+    graph.nodes = graph.nodes.filter((node) => node !== move && node !== rows);
+  }
+  removeDead(graph);
 }
 
 /** The other way round: a product on the one pixel of a map becomes a 1x1 convolution. Exact; in place. */

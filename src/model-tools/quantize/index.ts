@@ -5,13 +5,17 @@ import { removeDeadChannels } from '../dead.js';
 import { cloneModel, foldConstants, type Model, upgradeOpset } from '../graph/index.js';
 import { cosineDistance } from '../optimize.js';
 import { type PReluForm, rewritePRelu } from '../prelu.js';
+import { rewriteSsdEnd } from '../ssd.js';
 import { correctBiases } from './bias.js';
 import { type FloatChoice, keepSensitiveFloat } from './budget.js';
 import { equalise } from './equalise.js';
-import { pointwiseToGemm } from './gemm.js';
+import { fillChannels } from './fill.js';
+import { headsToGemm, pointwiseToGemm } from './gemm.js';
 import { type ImageForm, prepareImageInput, readImage, toBytes } from './image-input.js';
+import { leanToFinding, type ScoreShift } from './lean.js';
 import { type CalibrationMethod, observe, type Range, visitActivations } from './observe.js';
 import { insertQdq, quantisedValues } from './qdq.js';
+import { inputMoments, type Moments } from './rounding.js';
 import { findStem } from './stem.js';
 
 export interface QuantizeOptions {
@@ -31,8 +35,12 @@ export interface QuantizeOptions {
   readonly floatBudget: number | null;
   /** Correct the biases by what rounding adds to each layer in the mean. */
   readonly correct: boolean;
+  /** Round weights by how what they are multiplied by varies together; else each to the nearest step. */
+  readonly byCovariance?: boolean;
   /** Take pictures as bytes (height, width, BGR or grey) in place of normalised floats, as the card says they are made. */
   readonly image: ImageForm | null;
+  /** A detector's output of scores (background and face), whose mean shift is put right. */
+  readonly scores?: string | null;
 }
 
 /** The float network that is quantised, and its 8-bit form. */
@@ -41,6 +49,7 @@ export interface Quantized {
   readonly model: Model;
   /** What a budget left in float. */
   readonly chosen: FloatChoice | null;
+  readonly shift: ScoreShift | null;
 }
 
 /** Static quantisation to 8 bits in QDQ form (Jacob et al. 2018; Krishnamoorthi 2018 for scales per channel). */
@@ -48,9 +57,13 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
   const float = await equalised(original, options);
   refuseUnknownNames(options.float, float);
   const histograms = await observe(float, quantisedValues(float.graph, new Set()), options.inputs);
-  const ranges = new Map<string, Range>();
-  for (const [name, histogram] of histograms) ranges.set(name, histogram.range(options.method));
+  const { method, inputs } = options;
+  const ranges = new Map(
+    [...histograms].map(([name, histogram]) => [name, histogram.range(method)] as const),
+  );
+  const moments = options.byCovariance ? await inputMoments(float, inputs) : new Map<string, Moments>();
   const { floatBudget } = options;
+  const seen = { ranges, moments };
   const chosen =
     floatBudget === null
       ? null
@@ -59,21 +72,22 @@ export async function quantizeModel(original: Model, options: QuantizeOptions): 
           inputs: options.inputs,
           budget: floatBudget,
           always: options.float,
-          inEightBits: (names) => inEightBits(float, ranges, { ...options, float: names, image: null }),
+          inEightBits: (names) => inEightBits(float, seen, { ...options, float: names, image: null }),
         });
   const model = await inEightBits(
     float,
-    ranges,
+    seen,
     chosen === null ? options : { ...options, float: chosen.float },
   );
-  const { image, inputs } = options;
-  if (options.correct)
-    await correctBiases(model, {
-      float,
-      floatInputs: inputs,
-      inputs: image === null ? inputs : inputs.map((input) => toBytes(input, image)),
-    });
-  return { float, model, chosen };
+  const { image, scores = null } = options;
+  const pictures = {
+    float,
+    floatInputs: inputs,
+    inputs: image === null ? inputs : inputs.map((input) => toBytes(input, image)),
+  };
+  if (options.correct) await correctBiases(model, pictures);
+  const shift = scores === null ? null : await leanToFinding(model, { ...pictures, scores });
+  return { float, model, chosen, shift };
 }
 
 function refuseUnknownNames(names: ReadonlySet<string>, { graph }: Model): void {
@@ -94,6 +108,9 @@ async function equalised(original: Model, options: QuantizeOptions): Promise<Mod
   await foldConstants(float);
   removeDeadChannels(float, options.block);
   await pointwiseToGemm(float);
+  await headsToGemm(float);
+  fillChannels(float.graph);
+  await rewriteSsdEnd(float);
   if (options.equalise) await equalise(float, options.inputs);
   rewritePRelu(float, options.prelu);
   return float;
@@ -102,11 +119,11 @@ async function equalised(original: Model, options: QuantizeOptions): Promise<Mod
 /** A new 8-bit form of that network. */
 async function inEightBits(
   prepared: Model,
-  observed: ReadonlyMap<string, Range>,
+  seen: { readonly ranges: ReadonlyMap<string, Range>; readonly moments: ReadonlyMap<string, Moments> },
   options: QuantizeOptions,
 ): Promise<Model> {
   const model = cloneModel(prepared);
-  const ranges = new Map(observed);
+  const ranges = new Map(seen.ranges);
   if (options.image !== null) ranges.set(...prepareImageInput(model, options.image));
   const stem = options.wideStem ? await findStem(model) : null;
   insertQdq(model, {
@@ -114,6 +131,7 @@ async function inEightBits(
     float: options.float,
     weightMax: options.weightMax,
     range: (name) => ranges.get(name) ?? { low: -1, high: 1 },
+    moments: seen.moments,
   });
   if (options.image !== null) readImage(model, options.image);
   return model;

@@ -17,6 +17,7 @@ import {
   uint8Tensor,
 } from '../graph/index.js';
 import type { Range } from './observe.js';
+import { type Moments, roundRow } from './rounding.js';
 import { type Stem, widenStem } from './stem.js';
 
 /** Steps of an 8-bit value: real = (stored - zero) * scale. */
@@ -52,6 +53,8 @@ export interface QdqOptions {
   readonly stem: Stem | null;
   /** The ranges of activations. */
   readonly range: (value: string) => Range;
+  /** What layers read, by name: weights are rounded by it. Without it each weight goes to the nearest step. */
+  readonly moments?: ReadonlyMap<string, Moments>;
 }
 
 /**
@@ -72,8 +75,11 @@ export function quantisedNodes(graph: Graph, float: ReadonlySet<string>): Set<No
       continue;
     }
     // What follows quantised values stays in 8 bits; what follows float values stays in float.
+    // So does what moves the floats that a matrix product gives.
     const givers = activationInputs(node).map((name) => made.get(name));
-    if (givers.every((giver) => giver !== undefined && chosen.has(giver))) chosen.add(node);
+    const inBytes = (giver: Node | undefined): boolean =>
+      giver !== undefined && chosen.has(giver) && (giver.op !== 'Gemm' || node.op === 'Relu');
+    if (givers.every(inBytes)) chosen.add(node);
   }
   return chosen;
 }
@@ -86,9 +92,19 @@ export function activationInputs(node: Node): string[] {
 /** Values that need steps: what quantised nodes read and give. */
 export function quantisedValues(graph: Graph, float: ReadonlySet<string>): string[] {
   const nodes = quantisedNodes(graph, float);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const plain = floatOutputs(graph, nodes);
   const names = [...nodes].flatMap((node) => [...activationInputs(node), ...node.outputs]);
-  return [...new Set(names)].filter((name) => !outputs.has(name));
+  return [...new Set(names)].filter((name) => !plain.has(name));
+}
+
+/** What is never rounded: the graph's outputs, and what a matrix product gives to nodes in float alone. */
+function floatOutputs(graph: Graph, nodes: ReadonlySet<Node>): Set<string> {
+  const read = consumers(graph);
+  const products = [...nodes].filter((node) => node.op === 'Gemm').flatMap((node) => node.outputs);
+  return new Set([
+    ...graph.outputs.map((output) => output.name),
+    ...products.filter((name) => !(read.get(name) ?? []).some((reader) => nodes.has(reader))),
+  ]);
 }
 
 /**
@@ -105,7 +121,7 @@ export function insertQdq(model: Model, options: QdqOptions): void {
   const steps = chooseSteps(graph, nodes, range);
   const dequantised = new Map<string, string>();
   const stored = new Map<string, string>();
-  for (const node of [...nodes]) quantiseWeights(graph, node, steps, options.weightMax);
+  for (const node of [...nodes]) quantiseWeights(graph, node, { ...options, steps });
   const moved = new Set([...nodes].filter((node) => MOVES.has(node.op)).flatMap((node) => node.outputs));
   const inserted: Node[] = [];
   for (const [name, { scale, zero }] of steps) {
@@ -164,14 +180,14 @@ function chooseSteps(
   nodes: ReadonlySet<Node>,
   range: (name: string) => Range,
 ): Map<string, Steps> {
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const plain = floatOutputs(graph, nodes);
   const alike = new Map<string, string>();
   const first = (name: string): string => {
     const before = alike.get(name);
     return before === undefined || before === name ? name : first(before);
   };
   const touched = (node: Node): string[] =>
-    [...activationInputs(node), ...node.outputs].filter((name) => !outputs.has(name));
+    [...activationInputs(node), ...node.outputs].filter((name) => !plain.has(name));
   for (const node of nodes) {
     const [one, ...others] = touched(node);
     if (!MOVES.has(node.op) || one === undefined) continue;
@@ -197,15 +213,22 @@ export function stepsFor({ low, high }: Range): Steps {
 function quantiseWeights(
   graph: Graph,
   node: Node,
-  steps: ReadonlyMap<string, Steps>,
-  weightMax: number,
+  {
+    steps,
+    weightMax,
+    moments,
+  }: Pick<QdqOptions, 'weightMax' | 'moments'> & { steps: ReadonlyMap<string, Steps> },
 ): void {
   if (node.op !== 'Conv' && node.op !== 'Gemm') return;
   const weight = constantInput(graph, node, 1);
   const input = steps.get(node.inputs[0] ?? '');
   if (weight === undefined || input === undefined) return;
   const axis = node.op === 'Gemm' && node.attributes.get('transB')?.value !== 1 ? 1 : 0;
-  const { values, scales } = quantisePerChannel(floats(weight), weight.dims, { axis, weightMax });
+  const known = moments?.get(node.name);
+  const { values, scales } =
+    known === undefined || axis !== 0 || floats(weight).length !== known.size * (weight.dims[0] ?? 0)
+      ? quantisePerChannel(floats(weight), weight.dims, { axis, weightMax })
+      : quantiseByMoments(floats(weight), known, weightMax);
   const stem = node.inputs[1] ?? '';
   const dequantise = (name: string, parts: { data: string; scale: string; zero: string }): string => {
     const output = freshName(graph, `${name}/dq`);
@@ -254,6 +277,24 @@ export function quantisePerChannel(
   const stored = Int8Array.from(values, (value, index) =>
     Math.max(-weightMax, Math.min(weightMax, Math.round(value / (scales[channelOf(index)] ?? 1)))),
   );
+  return { values: stored, scales };
+}
+
+/** The same, rounded by what the layer reads; outputs are the first dimension. */
+function quantiseByMoments(
+  values: Float32Array,
+  { size, covariances }: Moments,
+  weightMax: number,
+): { values: Int8Array; scales: Float32Array } {
+  const stored = new Int8Array(values.length);
+  const scales = new Float32Array(values.length / size);
+  for (let output = 0; output < scales.length; output += 1) {
+    const covariance = covariances[covariances.length === 1 ? 0 : output];
+    if (covariance === undefined) throw new TypeError('a depthwise layer has a covariance for each channel');
+    const rounded = roundRow(values.subarray(output * size, (output + 1) * size), covariance, weightMax);
+    stored.set(rounded.values, output * size);
+    scales[output] = rounded.scale;
+  }
   return { values: stored, scales };
 }
 
