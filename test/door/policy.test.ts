@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DoorInput } from '../../src/door/policy-types.js';
 import type { DoorRules } from '../../src/door/rules.js';
-import { RULES, TestDoor } from './test-door.js';
+import { lookAt, RULES, TestDoor } from './test-door.js';
 
 const GRANTED = (path: string, person = 'anna') => [
   `audit grant ${path} ${person}`,
@@ -238,15 +238,7 @@ test('a person who is removed while in view is nobody, in the middle of a grant 
     kind: 'looked',
     camera: 'porch',
     track: 't',
-    look: {
-      at: late.now,
-      kind: 'known',
-      person: 'anna',
-      similarity: 0.7,
-      runnerUp: 0.2,
-      quality: 0.8,
-      passive: 0.9,
-    },
+    look: lookAt(late.now),
   });
   assert.equal(grant[0]?.kind, 'auditGrant');
   assert.deepEqual(late.run({ kind: 'personRemoved', person: 'anna' }), DENIED('no-rule'));

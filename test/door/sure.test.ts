@@ -9,21 +9,13 @@ import {
   type SureRules,
   type TrackEvidence,
 } from '../../src/door/sure.js';
+import { lookAt } from './test-door.js';
 
 const NOW = 100_000;
 const RULES: SureRules = { ...DEFAULT_SURE, minSimilarity: 0.45 };
 
 function look(ago: number, more: Partial<Look> = {}): Look {
-  return {
-    at: NOW - ago,
-    kind: 'known',
-    person: 'anna',
-    similarity: 0.7,
-    runnerUp: 0.2,
-    quality: 0.8,
-    passive: 0.9,
-    ...more,
-  };
+  return lookAt(NOW - ago, more);
 }
 
 const three = (more: Partial<Look> = {}): Look[] => [look(500, more), look(300, more), look(100, more)];

@@ -23,6 +23,14 @@ export const RULES: DoorRules = {
   credentialSources: ['wiegand'],
 };
 
+/** Anna, near enough, well lit and alive. */
+export function lookAt(at: number, more: Partial<Look> = {}): Look {
+  return {
+    ...{ at, kind: 'known', person: 'anna', similarity: 0.7, runnerUp: 0.2, quality: 0.8, passive: 0.9 },
+    ...more,
+  };
+}
+
 /** A door in the hands of a test: inputs go in, what the shell would have to do comes out. */
 export class TestDoor {
   state: DoorState = INITIAL_STATE;
@@ -66,16 +74,7 @@ export class TestDoor {
   }
 
   look(more: Partial<Look> = {}, where: { track?: string; camera?: string } = {}): string[] {
-    const look: Look = {
-      at: this.now,
-      kind: 'known',
-      person: 'anna',
-      similarity: 0.7,
-      runnerUp: 0.2,
-      quality: 0.8,
-      passive: 0.9,
-      ...more,
-    };
+    const look = lookAt(this.now, more);
     return this.run({ kind: 'looked', camera: 'porch', track: 't', ...where, look });
   }
 
