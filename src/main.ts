@@ -4,5 +4,7 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => abort.
 
 const { program } = await import('./cli/program.js');
 process.exitCode = await program(process.argv.slice(2), abort);
+const { hangingThreads } = await import('./inference/worker-ends.js');
+if (hangingThreads() > 0) (await import('./image/index.js')).exitNow(process.exitCode);
 // Handles of libraries (a capture thread in its last read, say) must not keep a finished command alive.
 process.exit();

@@ -321,6 +321,8 @@ const channel = channelOf(parentPort ?? process);
 const server = serve(channel, {
   start: (options: VisionOptions) => worker.start(options),
   stop: () => worker.stop(),
+  // Of a thread that ends itself no native code is cut off.
+  leave: () => process.exit(),
   analyse: (request: { image: Uint8Array; options?: AnalyseOptions }) => worker.analyse(request),
   pace: (pace: Pace) => worker.pace(pace),
   memory: (level: MemoryLevel) => worker.memory(level),

@@ -102,6 +102,11 @@ export function releaseFreeMemory(): void {
   native().releaseFreeMemory();
 }
 
+/** Ends the process without waiting for its threads: _exit(2). */
+export function exitNow(code: number): never {
+  return native().exitNow(code);
+}
+
 /** OpenCV's version, for doctor. @throws FacedError `native.missing` */
 export function opencvVersion(): string {
   return native().opencvVersion;

@@ -30,6 +30,7 @@ export interface Native {
   drawBox(image: Image, box: readonly number[], colour: readonly number[], text: string): void;
   laplacianVariance(image: Image): number;
   releaseFreeMemory(): void;
+  exitNow(code: number): never;
   /** Begins to open at once; `onChange` means: ask status() again. */
   readonly Capture: new (
     options: object,

@@ -258,6 +258,7 @@ class SupervisedVision implements Vision {
     const leave = (): Promise<void> => {
       this.#ending.add(exited);
       void exited.then(() => this.#ending.delete(exited));
+      if (isolation === 'thread') void caller.call('leave').catch(() => undefined);
       return endWorker(end, exited);
     };
     // Each message that cannot be sent is an error of its own; one that nobody hears would end the daemon.
@@ -277,8 +278,9 @@ class SupervisedVision implements Vision {
       answered: Promise.resolve(),
       end: async () => {
         ended = true;
+        const left = leave();
         caller.fail(new FacedError('vision.crashed', 'the vision worker was ended'));
-        await leave();
+        await left;
       },
     };
     return running;

@@ -18,15 +18,28 @@ export function forkWorker(workerUrl: URL): ChildProcess {
   });
 }
 
-/** Resolves when it is gone, or after {@link STOP_PATIENCE_MS}. */
+/** Threads that were asked to leave and have not: native code holds them. */
+const held = new Set<Worker>();
+
+/** How many threads hang in native code: they would hold up a process that ends by itself, or abort it when they come back. */
+export function hangingThreads(): number {
+  return held.size;
+}
+
+/**
+ * Resolves when it is gone, or after {@link STOP_PATIENCE_MS}. A process is killed. A thread has been asked to `leave` and
+ * does so when it comes back from native code: cut off in there, ONNX Runtime's binding aborts the whole process.
+ */
 export async function endWorker(end: Worker | ChildProcess, exited: Promise<void>): Promise<void> {
-  // A thread inside native code, or a process that waits for a device, ends when it comes back from there; nobody waits for that long.
+  // Nobody waits for a thread inside native code, or a process that waits for a device, as long as that takes.
   const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
   if ('terminate' in end) {
-    await Promise.race([end.terminate(), patience]);
-    return;
+    held.add(end);
+    void exited.then(() => held.delete(end));
+  } else {
+    if (end.exitCode !== null || end.signalCode !== null) return;
+    end.kill('SIGKILL');
   }
-  if (end.exitCode !== null || end.signalCode !== null) return;
-  end.kill('SIGKILL');
   await Promise.race([exited, patience]);
+  end.unref();
 }

@@ -1,19 +1,32 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { FacedError } from '../../src/domain/errors.js';
 import { withoutSecrets } from '../../src/inference/environment.js';
+import { hangingThreads } from '../../src/inference/worker-ends.js';
+import { ROOT } from '../../src/lib/program.js';
 import type { Vision, VisionEvents } from '../../src/pipeline/ports.js';
+import { temporaryDir } from '../helpers/dirs.js';
 import { once } from '../pipeline/watch.js';
 import { children, fakeVision } from './support.js';
 
 const soon = () => AbortSignal.timeout(20_000);
 const PICTURE = Uint8Array.of(1, 2, 3);
 
+/** What reads the FIFO waits until it is let go. */
+async function fifoIn(t: TestContext): Promise<{ fifo: string; letGo: () => void }> {
+  const fifo = join(await temporaryDir(t), 'fifo');
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  return { fifo, letGo: () => closeSync(openSync(fifo, 'r+')) };
+}
+
 for (const isolation of ['thread', 'process'] as const) {
   test(`a ${isolation} that gives no sign of life is ended and started again`, async (t) => {
     // It blocks itself for ever, as a driver may.
-    const body = `calls.start = (id) => { answer(id, {}); setTimeout(() => { for (;;); }, 20); };`;
+    const body = `calls.start = (id) => { answer(id, {}); setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 20); };`;
     const vision = await fakeVision(t, body, { isolation, silenceMs: 300 });
     const restarts: VisionEvents['restarted'][] = [];
     vision.on('restarted', (one) => restarts.push(one));
@@ -138,6 +151,36 @@ calls.start = (id) => { answer(id, {}); setTimeout(() => spawnSync('sleep', ['60
     ['vision.stuck'],
   );
   await assert.rejects(async () => stuck?.analyse(PICTURE), { code: 'vision.stuck' });
+});
+
+test('a thread inside native code is not cut off there: it leaves by itself when it comes back', async (t) => {
+  const { fifo, letGo } = await fifoIn(t);
+  // A thread that is cut off has no time to say so.
+  const left = `${fifo}.left`;
+  const body = `import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+process.on('exit', () => writeFileSync(${JSON.stringify(left)}, ''));
+calls.start = (id) => { answer(id, {}); setTimeout(() => spawnSync('cat', [${JSON.stringify(fifo)}]), 10); };`;
+  const vision = await fakeVision(t, body, { silenceMs: 100, pausesMs: [0] });
+  const again = once(vision, 'restarted');
+  await vision.start(soon());
+  await again;
+  assert.ok(hangingThreads() > 0);
+  await vision.stop();
+  letGo();
+  while (!existsSync(left)) await setImmediate();
+});
+
+test('a process with a thread that does not come back ends with its own status', async (t) => {
+  const { fifo, letGo } = await fifoIn(t);
+  const addon = join(ROOT, 'native/opencv/build/Release/faced_opencv.node');
+  const thread = `require('node:worker_threads').parentPort.postMessage('here');
+require('node:child_process').spawnSync('cat', [${JSON.stringify(fifo)}]);`;
+  const script = `new (require('node:worker_threads').Worker)(${JSON.stringify(thread)}, { eval: true })
+  .on('message', () => require(${JSON.stringify(addon)}).exitNow(7));`;
+  const { status, signal } = spawnSync(process.execPath, ['-e', script]);
+  letGo();
+  assert.deepEqual({ status, signal }, { status: 7, signal: null });
 });
 
 test('a picture that comes while the models are loaded is analysed when they are', async (t) => {

@@ -31,7 +31,7 @@ export async function fakeVision(
 const post = (message) => (parentPort ? parentPort.postMessage(message) : process.send(message));
 const answer = (id, value) => post({ kind: 'answer', id, value });
 const emit = (name, payload) => post({ kind: 'event', name, payload });
-const calls = { start: (id) => answer(id, {}), stop: (id) => answer(id, null) };
+const calls = { start: (id) => answer(id, {}), stop: (id) => answer(id, null), leave: () => process.exit() };
 ${body}
 (parentPort ?? process).on('message', (message) => calls[message.method]?.(message.id, message.argument));
 `,

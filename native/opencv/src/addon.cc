@@ -7,6 +7,7 @@
 #include <mutex>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
+#include <unistd.h>
 
 #include "common.h"
 
@@ -30,6 +31,9 @@ void releaseFreeMemory(const Napi::CallbackInfo&) {
 #endif
 }
 
+// Node waits for its threads at the end; one that hangs in a driver never comes.
+void exitNow(const Napi::CallbackInfo& info) { _exit(info[0].ToNumber().Int32Value()); }
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   static std::once_flag once;
   std::call_once(once, quieten);
@@ -39,6 +43,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   faced::initCapture(exports);
   faced::initWriter(exports);
   exports.Set("releaseFreeMemory", Napi::Function::New(env, releaseFreeMemory, "releaseFreeMemory"));
+  exports.Set("exitNow", Napi::Function::New(env, exitNow, "exitNow"));
   return exports;
 }
 

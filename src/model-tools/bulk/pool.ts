@@ -13,6 +13,7 @@ export class Pool {
   readonly #idle: Member[];
   readonly #members: readonly Member[];
   readonly #waiting: ((member: Member) => void)[] = [];
+  readonly #running = new Set<Promise<unknown>>();
   #busyMs = 0;
 
   /** One thread for each entry of `workerData`. */
@@ -40,7 +41,9 @@ export class Pool {
       this.#idle.shift() ?? (await new Promise<Member>((resolve) => this.#waiting.push(resolve)));
     const started = performance.now();
     try {
-      return await member.caller.call<Result>(method, argument);
+      const running = member.caller.call<Result>(method, argument);
+      this.#running.add(running);
+      return await running.finally(() => this.#running.delete(running));
     } finally {
       this.#busyMs += performance.now() - started;
       const next = this.#waiting.shift();
@@ -49,7 +52,9 @@ export class Pool {
     }
   }
 
+  /** What runs is waited for: a thread that is cut off in a run of ONNX Runtime aborts the whole process. */
   async stop(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
     await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
   }
 }
