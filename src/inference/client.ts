@@ -336,7 +336,7 @@ class SupervisedVision implements Vision {
 
   /** Native code that does not come back cannot be ended. More of the same would only take the memory of the house. */
   async #tooManyStuck(): Promise<boolean> {
-    const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
+    const patience = sleep(STOP_PATIENCE_MS);
     if (this.#ending.size >= MOST_STUCK) await Promise.race([...this.#ending, patience]);
     if (this.#ending.size < MOST_STUCK) return false;
     const error = new FacedError(
