@@ -19,6 +19,15 @@ export function consumers(graph: Graph): Map<string, Node[]> {
   return found;
 }
 
+/** By value that one node alone reads, that node. What leaves the graph is read by whoever runs it, and is not there. */
+export function soleReaders(graph: Graph): Map<string, Node> {
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const found = new Map<string, Node>();
+  for (const [name, [one, ...others]] of consumers(graph))
+    if (one !== undefined && others.length === 0 && !outputs.has(name)) found.set(name, one);
+  return found;
+}
+
 /** The nodes so that each stands after those it reads from (Kahn 1962); order is kept where it can be. */
 export function sortTopologically(graph: Graph, label = 'the graph'): Node[] {
   const given = new Set(['', ...graph.initializers.keys(), ...graph.inputs.map((input) => input.name)]);

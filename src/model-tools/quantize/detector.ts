@@ -1,4 +1,4 @@
-import { consumers, type Graph, intAttribute, intsAttribute, type Node } from '../graph/index.js';
+import { consumers, type Graph, intAttribute, intsAttribute, soleReaders } from '../graph/index.js';
 
 /**
  * Convolutions stay in float until the map is this many times narrower than the picture. With so few channels, on so many
@@ -13,11 +13,11 @@ const FLOAT_UNTIL = 8;
  */
 export function detectorFloat(graph: Graph): Set<string> {
   const read = consumers(graph);
-  const readers = (name: string | undefined): Node[] => read.get(name ?? '') ?? [];
+  const sole = soleReaders(graph);
   const kept = new Set<string>();
   const follow = (value: string, narrower: number): void => {
     if (narrower >= FLOAT_UNTIL) return;
-    for (const node of readers(value)) {
+    for (const node of read.get(value) ?? []) {
       const [, across = 1] = intsAttribute(node, 'strides', [1, 1]);
       if (node.op === 'Conv') kept.add(node.name);
       if (node.op === 'Conv' || node.op === 'Relu')
@@ -26,9 +26,9 @@ export function detectorFloat(graph: Graph): Set<string> {
   };
   for (const input of graph.inputs) follow(input.name, 1);
   for (const conv of graph.nodes.filter((node) => node.op === 'Conv')) {
-    const [next, ...others] = readers(conv.outputs[0]);
+    const next = sole.get(conv.outputs[0] ?? '');
     const kernel = intsAttribute(conv, 'kernel_shape', [1, 1]);
-    const gives = others.length === 0 && next?.op === 'Transpose' && intAttribute(conv, 'group', 1) === 1;
+    const gives = next?.op === 'Transpose' && intAttribute(conv, 'group', 1) === 1;
     if (gives && kernel.some((side) => side > 1)) kept.add(conv.name);
   }
   kept.delete('');

@@ -1,13 +1,12 @@
 import {
   addInitializer,
   constantInput,
-  consumers,
   floats,
   floatTensor,
   type Graph,
   intAttribute,
-  type Node,
   removeDead,
+  soleReaders,
 } from '../graph/index.js';
 
 /** Output channels that ONNX Runtime's 8-bit convolutions on x64 compute together. */
@@ -19,8 +18,7 @@ const TOGETHER = 16;
  * sums; in place.
  */
 export function fillChannels(graph: Graph): number {
-  const read = consumers(graph);
-  const outside = new Set(graph.outputs.map((output) => output.name));
+  const sole = soleReaders(graph);
   let count = 0;
   for (const conv of graph.nodes.filter(
     (node) => node.op === 'Conv' && intAttribute(node, 'group', 1) === 1,
@@ -29,24 +27,18 @@ export function fillChannels(graph: Graph): number {
     const outputs = weight?.dims[0] ?? 0;
     const missing = (TOGETHER - (outputs % TOGETHER)) % TOGETHER;
     if (weight === undefined || missing === 0 || outputs <= TOGETHER / 2) continue;
-    const only = (name = ''): Node | undefined => {
-      const [one, ...others] = read.get(name) ?? [];
-      return others.length === 0 && !outside.has(name) ? one : undefined;
-    };
-    const next = only(conv.outputs[0]);
-    const reader = next?.op === 'Relu' ? only(next.outputs[0]) : next;
+    const next = sole.get(conv.outputs[0] ?? '');
+    const reader = next?.op === 'Relu' ? sole.get(next.outputs[0] ?? '') : next;
     const readers = reader === undefined ? undefined : constantInput(graph, reader, 1);
     if (reader?.op !== 'Conv' || readers === undefined || intAttribute(reader, 'group', 1) !== 1) continue;
     const bias = constantInput(graph, conv, 2);
+    const kernels = floats(weight);
     conv.inputs[1] = addInitializer(
       graph,
       `${conv.inputs[1]}/filled`,
       floatTensor(
         [outputs + missing, ...weight.dims.slice(1)],
-        filled(floats(weight), {
-          each: floats(weight).length,
-          missing: (floats(weight).length / outputs) * missing,
-        }),
+        filled(kernels, { each: kernels.length, missing: (kernels.length / outputs) * missing }),
       ),
     );
     if (bias !== undefined)

@@ -1,7 +1,6 @@
 import {
   addInitializer,
   constantInput,
-  consumers,
   floatAttribute,
   floats,
   floatTensor,
@@ -14,6 +13,7 @@ import {
   type Node,
   removeDead,
   replaceNode,
+  soleReaders,
   traceShapes,
 } from '../graph/index.js';
 
@@ -24,11 +24,11 @@ import {
 export async function pointwiseToGemm(model: Model): Promise<void> {
   const { graph } = model;
   const shapes = await traceShapes(model);
-  const read = consumers(graph);
+  const sole = soleReaders(graph);
   for (const conv of graph.nodes.filter((node) => node.op === 'Conv')) {
     const weight = constantInput(graph, conv, 1);
-    const [next, ...others] = read.get(conv.outputs[0] ?? '') ?? [];
-    if (weight === undefined || next === undefined || others.length > 0) continue;
+    const next = sole.get(conv.outputs[0] ?? '');
+    if (weight === undefined || next === undefined) continue;
     if (intAttribute(conv, 'group', 1) !== 1 || !isVector(conv, next, shapes)) continue;
     const flat = addInitializer(
       graph,
@@ -60,15 +60,11 @@ export async function pointwiseToGemm(model: Model): Promise<void> {
 export async function headsToGemm(model: Model): Promise<void> {
   const { graph } = model;
   const shapes = await traceShapes(model);
-  const read = consumers(graph);
-  const only = (name: string | undefined): Node | undefined => {
-    const [one, ...others] = read.get(name ?? '') ?? [];
-    return others.length === 0 ? one : undefined;
-  };
+  const sole = soleReaders(graph);
   for (const conv of graph.nodes.filter((node) => node.op === 'Conv')) {
     const weight = constantInput(graph, conv, 1);
-    const move = only(conv.outputs[0]);
-    const rows = only(move?.outputs[0]);
+    const move = sole.get(conv.outputs[0] ?? '');
+    const rows = sole.get(move?.outputs[0] ?? '');
     if (weight === undefined || move?.op !== 'Transpose' || rows?.op !== 'Reshape') continue;
     const { dims } = weight;
     const [outputs = 0, channels = 0] = dims;
@@ -118,13 +114,13 @@ export async function headsToGemm(model: Model): Promise<void> {
 export async function gemmToPointwise(model: Model): Promise<void> {
   const { graph } = model;
   const shapes = await traceShapes(model);
-  const read = consumers(graph);
+  const sole = soleReaders(graph);
   for (const flat of graph.nodes.filter(({ op }) => op === 'Flatten' || op === 'Reshape')) {
     const [map = '', vector = ''] = [flat.inputs[0], flat.outputs[0]];
-    const [gemm, ...others] = read.get(vector) ?? [];
+    const gemm = sole.get(vector);
     const dims = shapes.get(map) ?? [];
     const onePixel = dims.length === 4 && dims[2] === 1 && dims[3] === 1;
-    if (gemm?.op !== 'Gemm' || others.length > 0 || !onePixel || gemm.inputs[0] !== vector) continue;
+    if (gemm?.op !== 'Gemm' || !onePixel || gemm.inputs[0] !== vector) continue;
     const weight = constantInput(graph, gemm, 1);
     const bias = constantInput(graph, gemm, 2);
     const plain = floatAttribute(gemm, 'alpha', 1) === 1 && floatAttribute(gemm, 'beta', 1) === 1;
