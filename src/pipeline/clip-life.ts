@@ -1,8 +1,7 @@
 import type { Image } from '../domain/frame.js';
 import type { LivenessReason } from '../domain/liveness.js';
-import { RollingBands } from '../vision/bands.js';
 import { area } from '../vision/boxes.js';
-import { screenScore } from '../vision/screen.js';
+import { CloserLook } from './closer-look.js';
 import { answerOf, type LifeLimits, type LivenessPolicy } from './life-rules.js';
 import type { FaceDetector, LivenessScorer } from './ports.js';
 import { TrackLife } from './track-life.js';
@@ -30,14 +29,12 @@ export interface ClipVerdict {
 
 /** Frames nearer than this add nothing to signs of life. */
 const LEAST_APART_MS = 35;
-const CLOSER_LOOK_MS = 250;
 
 interface Followed {
   readonly life: TrackLife;
-  readonly bands: RollingBands;
+  readonly looks: CloserLook;
   frames: number;
   size: number;
-  closerMs: number;
   firstMs: number;
   liveMs: number | null;
 }
@@ -92,15 +89,12 @@ export class ClipLife {
     const followed = this.#followed(track.id, ms);
     followed.frames++;
     followed.size += (Math.sqrt(area(face.box)) - followed.size) / followed.frames;
-    const closer = ms - followed.closerMs >= CLOSER_LOOK_MS;
-    if (closer) followed.closerMs = ms;
-    followed.bands.add(image, face.box, ms);
+    const closer = followed.looks.isDue(ms);
     followed.life.look({
       ms,
       ...(face.contour === undefined ? {} : { contour: face.contour }),
       passive: closer && scorer !== null ? await scorer.score(image, face) : null,
-      screen: closer ? screenScore(image, face.box) : null,
-      bands: closer && followed.bands.look(),
+      ...followed.looks.forScreen(image, face.box, { ms, closer }),
     });
     if (followed.liveMs === null && followed.life.liveness.active.state === 'live') followed.liveMs = ms;
   }
@@ -110,16 +104,7 @@ export class ClipLife {
     if (known !== undefined) return known;
     const { limits } = this.#parts;
     const life = new TrackLife(limits === undefined ? {} : { limits });
-    const bands = new RollingBands();
-    const begun = {
-      life,
-      bands,
-      frames: 0,
-      size: 0,
-      closerMs: Number.NEGATIVE_INFINITY,
-      firstMs,
-      liveMs: null,
-    };
+    const begun = { life, looks: new CloserLook(), frames: 0, size: 0, firstMs, liveMs: null };
     this.#tracks.set(track, begun);
     return begun;
   }

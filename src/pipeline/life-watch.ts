@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { TrackLiveness } from '../domain/liveness.js';
-import { RollingBands } from '../vision/bands.js';
-import { screenScore } from '../vision/screen.js';
+import { CloserLook } from './closer-look.js';
 import type { LivenessScorer, Sighting, VisionEvents } from './ports.js';
 import type { Moment } from './shots.js';
 import type { StageClock } from './stage-clock.js';
@@ -17,13 +16,9 @@ export interface LifeWatchParts {
   readonly onChange: (change: VisionEvents['livenessChanged']) => void;
 }
 
-/** The passive model and the search for a screen look this often at a face that is not decided yet. */
-const CLOSER_LOOK_MS = 250;
-
 interface Watched {
   readonly life: TrackLife;
-  readonly bands: RollingBands;
-  closerMs: number;
+  readonly looks: CloserLook;
 }
 
 /** The signs of life of one camera's tracks. Small: numbers of some hundred frames, and of each face some hundred means of its light. */
@@ -99,18 +94,15 @@ export class LifeWatch {
     const { face } = track;
     const { nowMs, image } = moment;
     const watched = this.#watched(track.id);
-    const closer = !watched.life.settled && nowMs - watched.closerMs >= CLOSER_LOOK_MS;
-    if (closer) watched.closerMs = nowMs;
+    const closer = !watched.life.settled && watched.looks.isDue(nowMs);
     const passive = closer ? await this.#score(track, moment) : null;
     const startedAt = stages.now();
     const forScreen = this.#asksActive && !watched.life.settled;
-    if (forScreen) watched.bands.add(image, face.box, nowMs);
     const changed = watched.life.look({
       ms: nowMs,
       ...(face.contour === undefined ? {} : { contour: face.contour }),
       passive,
-      screen: closer && forScreen ? screenScore(image, face.box) : null,
-      bands: closer && forScreen && watched.bands.look(),
+      ...(forScreen ? watched.looks.forScreen(image, face.box, { ms: nowMs, closer }) : { screen: null }),
     });
     stages.lap('life', startedAt);
     if (changed) this.#tell(track.id, watched.life, moment);
@@ -133,7 +125,7 @@ export class LifeWatch {
       limits: withinMs === undefined ? {} : { withinMs },
       ...(challenge === true ? { challenge: () => (randomInt(2) === 0 ? 'turn-left' : 'turn-right') } : {}),
     });
-    const watched = { life, bands: new RollingBands(), closerMs: Number.NEGATIVE_INFINITY };
+    const watched = { life, looks: new CloserLook() };
     this.#tracks.set(track, watched);
     return watched;
   }

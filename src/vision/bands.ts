@@ -79,7 +79,8 @@ export class RollingBands {
 
   #step(seconds: number): Step {
     const rise = rowMedians(this.#cells, 0, INSIDE);
-    const inside = changes(this.#cells, this.#before, 0, INSIDE);
+    const changes = this.#cells.map((value, at) => value - (this.#before[at] ?? 0));
+    const inside = rowMedians(changes, 0, INSIDE);
     // A picture that moves up or down changes its rows by the light's slope.
     const slope = rise.map(
       (_, row) => ((rise[Math.min(ROWS - 1, row + 1)] ?? 0) - (rise[Math.max(0, row - 1)] ?? 0)) / 2,
@@ -90,7 +91,7 @@ export class RollingBands {
     return {
       seconds,
       inside: flat.map((value, row) => value - moved * (lean[row] ?? 0)),
-      outside: windowed(changes(this.#cells, this.#before, INSIDE, OUTSIDE)),
+      outside: windowed(rowMedians(changes, INSIDE, OUTSIDE)),
     };
   }
 
@@ -178,12 +179,7 @@ function within(value: number, length: number): number {
   return Math.min(Math.max(Math.floor(value), 0), length - 1);
 }
 
-/** Of each row the median change of its columns. */
-function changes(cells: Float64Array, before: Float64Array, first: number, count: number): Float64Array {
-  const differences = cells.map((value, at) => value - (before[at] ?? 0));
-  return rowMedians(differences, first, count);
-}
-
+/** Of each row the median of these columns. */
 function rowMedians(cells: Float64Array, first: number, count: number): Float64Array {
   const medians = new Float64Array(ROWS);
   for (let row = 0; row < ROWS; row++) {
