@@ -27,7 +27,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     trtexec: { type: 'string' },
     'dry-run': { type: 'boolean', default: false },
   });
-  const { path, label } = await resolveModel(positionals[0], io);
+  const { path, label, card } = await resolveModel(positionals[0], io);
   const out = values.out ?? join(modelsDir(io.env), `${label.replace(/\.onnx$/, '')}.engine`);
   if (!out.endsWith('.engine')) throw usage('--out ends with .engine');
   const model = await loadModel(path);
@@ -43,11 +43,12 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   try {
     const said = await runTrtexec({ program, args, signal: io.signal });
     await assertEngine(unfinished);
+    const { sha256 } = await hashFile(path);
     const note = {
       file: out.split('/').at(-1) ?? out,
       ...(await hashFile(unfinished)),
-      model: (await hashFile(path)).sha256,
-      derivedFrom: await stockOf(path),
+      model: sha256,
+      derivedFrom: card?.sha256 ?? (await originOf(path)) ?? sha256,
       precision: 'fp16',
       tensorrt: trtexecVersion(said),
       board: boardName(said),
@@ -76,9 +77,8 @@ function shownTrtexec(env: NodeJS.ProcessEnv, given: string | undefined): string
   }
 }
 
-/** SHA-256 of the stock file that this one was made from, by the note beside it; its own when there is none. */
-async function stockOf(path: string): Promise<string> {
-  const text = await readFile(path.replace(/\.onnx$/, '.json'), 'utf8').catch(() => '{}');
-  const derivedFrom = /"derivedFrom"\s*:\s*"([0-9a-f]{64})"/.exec(text)?.[1];
-  return derivedFrom ?? (await hashFile(path)).sha256;
+/** SHA-256 of the file that this one was made from, by the note beside it: on a board that has the file alone no card is known. */
+async function originOf(path: string): Promise<string | undefined> {
+  const text = await readFile(path.replace(/\.onnx$/, '.json'), 'utf8').catch(() => '');
+  return /"derivedFrom"\s*:\s*"([0-9a-f]{64})"/.exec(text)?.[1];
 }
