@@ -4,7 +4,7 @@
 
 # debian_root SUITE PACKAGE...: makes $CROSS_DIR/debian-SUITE/root with systemd and these packages, once. Minutes.
 debian_root() {
-  local suite=$1 dir="$CROSS_DIR/debian-$1" mirror=${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+  local suite=$1 dir="$CROSS_DIR/debian-$1"
   shift
   if stamped "$dir/.stamp" "$*"; then
     skip "a Debian $suite"
@@ -17,7 +17,7 @@ debian_root() {
   (
     # One at a time: all share the folder of what was fetched.
     flock 9
-    debootstrap --variant=minbase --cache-dir="$ARCHIVES" --include=systemd,ca-certificates "$suite" "$dir/root" "$mirror" ||
+    debootstrap --variant=minbase --cache-dir="$ARCHIVES" --include=systemd,ca-certificates "$suite" "$dir/root" "$DEBIAN_MIRROR" ||
       exit 1
     # Nothing is started while it is filled.
     printf '#!/bin/sh\nexit 101\n' >"$dir/root/usr/sbin/policy-rc.d"

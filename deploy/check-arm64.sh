@@ -24,7 +24,7 @@ done
 dir=$CROSS_DIR/check-arm64
 rm -rf "$dir"
 mkdir -p "$dir"
-bash deploy/package.sh --out "$dir/out" arm64/bookworm
+FACED_CROSS_DIR=$CROSS_DIR bash deploy/package.sh --out "$dir/out" arm64/bookworm
 step "Unpack"
 dpkg-deb -x "$dir"/out/*.deb "$dir/root"
 app=$dir/root/opt/faced

@@ -97,7 +97,7 @@ clean_debian() {
   if [ ! -f "$base" ]; then
     step "A clean Debian $suite"
     mkdir -p "$ARCHIVES"
-    debootstrap --variant=minbase --cache-dir="$ARCHIVES" "$suite" "$root" "${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$dir/debootstrap.log" 2>&1 ||
+    debootstrap --variant=minbase --cache-dir="$ARCHIVES" "$suite" "$root" "$DEBIAN_MIRROR" >"$dir/debootstrap.log" 2>&1 ||
       die "debootstrap failed: see $dir/debootstrap.log"
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"

@@ -37,7 +37,7 @@ for program in debootstrap unshare nsenter setpriv; do
 done
 
 if [ -z "$deb" ]; then
-  bash deploy/package.sh amd64/bookworm
+  FACED_CROSS_DIR=$CROSS_DIR bash deploy/package.sh amd64/bookworm
   deb=$(find build/packages -name 'faced_*+bookworm_amd64.deb' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
 fi
 # With what the package depends on; the broker is the house's, the dnn module stands for TensorRT.

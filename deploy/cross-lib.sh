@@ -8,6 +8,7 @@ NODE_RUNTIME=24.21.0
 CROSS_DIR=${FACED_CROSS_DIR:-$PWD/build/cross}
 # It is for these scripts; faced takes what begins with its name for a setting.
 export -n FACED_CROSS_DIR
+DEBIAN_MIRROR=${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 # Packages of Debian that were fetched once, for every checkout; what has another version has another name.
 ARCHIVES=${XDG_CACHE_HOME:-$HOME/.cache}/faced-debian
 
@@ -26,14 +27,14 @@ known() {
 
 # apt for ARCH and SUITE with a state of its own in DIR.
 foreign_apt() {
-  local arch=$1 suite=$2 dir=$3 mirror=${FACED_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+  local arch=$1 suite=$2 dir=$3
   shift 3
   mkdir -p "$dir"/state/lists/partial "$dir"/cache "$dir"/etc/none.d "$dir"/none/partial "$ARCHIVES/partial"
   [ -f "$dir/state/status" ] || : >"$dir/state/status"
   {
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $DEBIAN_MIRROR $suite main"
     [ -z "${APT_SECURITY:-}" ] ||
-      echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror%/debian}/debian-security $suite-security main"
+      echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR%/debian}/debian-security $suite-security main"
   } >"$dir/etc/sources.list"
   apt-get -q -o APT::Architecture="$arch" -o APT::Architectures::="$arch" -o Dir::State="$dir/state" \
     -o Dir::State::status="$dir/state/status" -o Dir::Cache="$dir/cache" -o Dir::Cache::archives="$ARCHIVES" \

@@ -10,7 +10,7 @@ bash deploy/setup.sh --test
 
 step "Lint"
 npm run --silent lint
-shellcheck bin/faced deploy/*.sh deploy/*/*.sh deploy/debian/faced deploy/debian/p* deploy/container/faced-container native/tensorrt/*.sh .ci/run
+shellcheck bin/faced deploy/*.sh deploy/*/*.sh deploy/debian/faced deploy/debian/p* deploy/container/faced-container native/tensorrt/*.sh systemd/*.sh .ci/run
 
 step "The package of a Raspberry Pi"
 bash deploy/check-arm64.sh --if-possible

@@ -10,7 +10,7 @@ const scripts = [
   'bin/faced',
   '.ci/run',
   'native/tensorrt/check-headers.sh',
-  ...['deploy', 'deploy/pi', 'deploy/jetson'].flatMap((folder) =>
+  ...['deploy', 'deploy/pi', 'deploy/jetson', 'systemd'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))
       .filter((name) => name.endsWith('.sh'))
       .map((name) => `${folder}/${name}`),
