@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Image } from '../../src/domain/frame.js';
-import { fillTensor, type TensorSpec } from '../../src/vision/tensor.js';
+import { fillTensor, type TensorPlace, type TensorSpec } from '../../src/vision/tensor.js';
 
 // Two pixels wide, two high; blue, green, red.
 const picture: Image = {
@@ -51,6 +51,35 @@ for (const { name, spec, expected, mirror } of cases) {
   });
 }
 
+const bytes: readonly { name: string; place: TensorPlace; expected: number[] }[] = [
+  { name: 'whole', place: {}, expected: [1, 2, 3, 11, 12, 13, 21, 22, 23, 31, 32, 33] },
+  { name: 'mirrored', place: { mirror: true }, expected: [11, 12, 13, 1, 2, 3, 31, 32, 33, 21, 22, 23] },
+  {
+    name: 'a window',
+    place: { window: { x: 1, y: 0, width: 1, height: 2 } },
+    expected: [11, 12, 13, 31, 32, 33],
+  },
+];
+
+for (const { name, place, expected } of bytes) {
+  test(`a target of bytes gets the pixels as they are, whatever the network wants: ${name}`, () => {
+    const target = new Uint8Array(expected.length + 1);
+    fillTensor(picture, target, { ...plain, order: 'rgb', mean: 127 }, { ...place, offset: 1 });
+    assert.deepEqual([...target], [0, ...expected]);
+  });
+}
+
+test('bytes of a grey network are mixed from colours, and taken as they are from a grey picture', () => {
+  const target = new Uint8Array(4);
+  fillTensor(picture, target, { ...plain, order: 'grey' });
+  assert.deepEqual([...target], [2, 12, 22, 32]);
+  fillTensor({ ...picture, format: 'gray8', data: Uint8Array.of(7, 8, 9, 10) }, target, {
+    ...plain,
+    order: 'grey',
+  });
+  assert.deepEqual([...target], [7, 8, 9, 10]);
+});
+
 test('a grey picture fills all channels of a colour input', () => {
   const grey: Image = { width: 2, height: 1, format: 'gray8', data: Uint8Array.of(7, 9) };
   const target = new Float32Array(6);
@@ -67,4 +96,5 @@ test('a window and an offset leave the rest of the tensor alone', () => {
 test('a tensor that is too small is refused instead of being cut off', () => {
   assert.throws(() => fillTensor(picture, new Float32Array(11), plain), RangeError);
   assert.throws(() => fillTensor(picture, new Float32Array(12), plain, { offset: 1 }), RangeError);
+  assert.throws(() => fillTensor(picture, new Uint8Array(12), plain, { offset: 1 }), RangeError);
 });
