@@ -126,7 +126,7 @@ async function measure({ name, model, budgetMb, limitMb }: Run) {
   let stop = () => {};
   let peak = 0;
   const argv = [FACED, 'run', '--source', `file:${join(dir, 'clip.avi')}?pace=real`, '--once', '--json'];
-  const { signal, code, groupPeak } = await runUnderLimit(limitMb * MB, argv, {
+  const { killed, signal, code, groupPeak } = await runUnderLimit(limitMb * MB, argv, {
     env: environment(model, budgetMb),
     onStart: (child) => {
       if (child.stdout === null) return;
@@ -153,7 +153,7 @@ async function measure({ name, model, budgetMb, limitMb }: Run) {
     level: `${name} (${levels})`,
     limitMb,
     budgetMb,
-    outcome: signal ?? `ended with ${code}`,
+    outcome: killed ? 'killed by the kernel' : `ended with ${signal ?? code}`,
     decisions: [...decisions]
       .map(([kind, count]) => `${count} ${kind}`)
       .sort()

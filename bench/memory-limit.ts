@@ -11,6 +11,8 @@ interface Version {
   /** Swap alone (version 2) may be nothing; with memory (version 1) it may be as much as memory. */
   readonly swap: { readonly file: string; readonly bytes: (limit: number) => number };
   readonly peak: string;
+  /** Has a line `oom_kill N`. */
+  readonly events: string;
 }
 
 const V1: Version = {
@@ -18,17 +20,19 @@ const V1: Version = {
   limit: 'memory.limit_in_bytes',
   swap: { file: 'memory.memsw.limit_in_bytes', bytes: (limit) => limit },
   peak: 'memory.max_usage_in_bytes',
+  events: 'memory.oom_control',
 };
 const V2: Version = {
   mount: '/sys/fs/cgroup',
   limit: 'memory.max',
   swap: { file: 'memory.swap.max', bytes: () => 0 },
   peak: 'memory.peak',
+  events: 'memory.events',
 };
 const PROBE = fileURLToPath(entry('model-tools/memory-probe.js'));
 
 export interface Limited {
-  /** The kernel ended it (SIGKILL), or it came to its own end. */
+  /** The kernel ended it because the group's limit was reached: SIGKILL, and the group has counted it. */
   readonly killed: boolean;
   /** Whatever else ended it. */
   readonly signal: NodeJS.Signals | null;
@@ -83,7 +87,11 @@ export async function runUnderLimit(
       child.once('close', (exit, by) => resolve([exit, by]));
     });
     const groupPeak = Number(readFileSync(join(group, version.peak), 'utf8'));
-    return { killed: signal === 'SIGKILL', signal, code, groupPeak, ms: performance.now() - startedAt };
+    const kills = Number(
+      /^oom_kill (\d+)$/m.exec(readFileSync(join(group, version.events), 'utf8'))?.[1] ?? 0,
+    );
+    const killed = signal === 'SIGKILL' && kills > 0;
+    return { killed, signal, code, groupPeak, ms: performance.now() - startedAt };
   } finally {
     rmdirSync(group);
   }

@@ -37,11 +37,17 @@ async function table(name: string, model: string, megabytes: readonly number[]):
     ] as const) {
       const file = join(dir ?? '', 'answer.bin');
       await rm(file, { force: true });
-      const { killed, code, groupPeak, ms, stdout } = await probeUnderLimit(limit * MB, [how, path, file]);
+      const { killed, signal, code, groupPeak, ms, stdout } = await probeUnderLimit(limit * MB, [
+        how,
+        path,
+        file,
+      ]);
       const what = `${name} ${how === 'model' ? 'whole' : 'in 8 shards'}, limit ${limit} MB:`;
       const figures = `the group had at most ${(groupPeak / MB).toFixed(0)} MB, ${(ms / 1000).toFixed(1)} s`;
       if (code !== 0) {
-        console.log(`${what} ${killed ? 'killed by the kernel' : `ended with ${code}`}, ${figures}`);
+        console.log(
+          `${what} ${killed ? 'killed by the kernel' : `ended with ${signal ?? code}`}, ${figures}`,
+        );
         continue;
       }
       const answer = readAnswer(file);

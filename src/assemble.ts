@@ -62,15 +62,17 @@ export interface VisionChoice {
   readonly log: Logger;
   /** Where the photographs of the demo are. */
   readonly photographs?: string;
+  /** A live camera waits until there is room for the models. Default false: the start rejects. */
+  readonly awaitMemory?: boolean;
   /** Nothing is seen any more until the process starts anew. */
   readonly onFailed?: (error: FacedError) => void;
 }
 
 export function openVision(
   { config, modelsDir }: Place,
-  { isolation, cameras, log, photographs, onFailed }: VisionChoice,
+  { isolation, cameras, log, photographs, onFailed, awaitMemory = false }: VisionChoice,
 ): Vision {
-  const { detector, landmarks, recogniser, liveness } = config.models;
+  const { detector, landmarks, recogniser, liveness, memoryMb } = config.models;
   const engineSocket = engineSocketOf(config);
   return createVision({
     isolation,
@@ -85,6 +87,8 @@ export function openVision(
       },
       cameras: cameras.map((camera) => forDoors(camera, config)),
       awaitJudgement: true,
+      awaitMemory,
+      ...(memoryMb === null ? {} : { memoryBudget: memoryMb * 2 ** 20 }),
       crops: config.gallery.keepUnknownHours > 0,
       logLevel: config.log.level,
       variant: config.models.variant,

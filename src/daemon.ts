@@ -127,6 +127,7 @@ async function build(
     cameras,
     log,
     onFailed: options.onFatal,
+    awaitMemory: true,
     ...(photographs === undefined ? {} : { photographs }),
   });
   const keeper = promiseFor(options, card, store);

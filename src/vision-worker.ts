@@ -3,6 +3,7 @@
  * It holds neither the gallery's key nor the lock. The runs of the models block it, which is what it is there for.
  */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { createSource } from './camera/index.js';
 import type { Embedding } from './domain/embedding.js';
@@ -30,9 +31,11 @@ import { sameFaceLimits } from './pipeline/same-face.js';
 import { StageClock } from './pipeline/stage-clock.js';
 import { Turns } from './pipeline/turns.js';
 import { type CameraSettings, DEFAULT_ANALYSE_QUEUE, type VisionOptions } from './pipeline/vision-options.js';
-import { freeMemory, memoryFigures } from './system/memory.js';
+import { freeMemory, memoryFigures, processMemory } from './system/memory.js';
 
 const BEAT_MS = 1000;
+/** A model for which there was no room is tried again after so long. */
+const TRY_AGAIN_MS = 2000;
 /** A model that nobody has used for so long is let go while memory is low, and while it is critical. */
 const IDLE_MS = { 1: 30_000, 2: 3000 } as const;
 /** Of these kinds a source may end by itself; a camera's never does. */
@@ -57,6 +60,8 @@ class VisionWorker {
   #embedder: FaceEmbedder | undefined;
   #pace: Pace = PACES[0];
   #memory: MemoryLevel = 0;
+  /** Why there are no models; null when there are, or are about to be. */
+  #noMemory: FacedError | null = null;
   #queueLimit = DEFAULT_ANALYSE_QUEUE;
   #waiting = 0;
 
@@ -64,11 +69,13 @@ class VisionWorker {
     this.#emit = emit;
   }
 
-  /** Loads the models and begins to look. Rejects when a model or a source can never work. */
-  async start(options: VisionOptions): Promise<{ model: string; space: string }> {
-    const { signal } = this.#stopping;
+  /**
+   * Loads the models and begins to look. Rejects when a model or a source can never work, and when there is no room for a
+   * model, unless that is waited for (`awaitMemory`).
+   */
+  async start(options: VisionOptions): Promise<void> {
     // Every source and pause of every camera listens to it.
-    setMaxListeners(0, signal);
+    setMaxListeners(0, this.#stopping.signal);
     this.#logger = createLogger(options.logLevel ?? 'info').child({ part: 'vision' });
     this.#queueLimit = options.analyseQueue ?? DEFAULT_ANALYSE_QUEUE;
     for (const name of [
@@ -85,11 +92,13 @@ class VisionWorker {
     }
     if (options.awaitJudgement === true) this.#events.on('sighted', () => this.#flow.sent());
     this.#beat = setInterval(() => this.#sayBeat(), BEAT_MS);
-    const { engineSocket } = options;
+    const { engineSocket, memoryBudget, memory = 0 } = options;
+    this.#memory = memory;
     const store = new ModelStore({
       dir: options.modelsDir,
       logger: this.#logger,
       room: () => freeMemory(memoryFigures()),
+      ...(memoryBudget === undefined ? {} : { budgetLeft: () => memoryBudget - residentTogether() }),
       ...(options.variant === undefined ? {} : { wish: options.variant }),
       ...(options.variantFirst === undefined ? {} : { first: options.variantFirst }),
       ...(options.threads === undefined ? {} : { runner: { threads: options.threads } }),
@@ -103,6 +112,39 @@ class VisionWorker {
           }),
     });
     this.#models = store;
+    await store.setInShards(memory === 2);
+    try {
+      await this.#begin(store, options);
+    } catch (error) {
+      if (options.awaitMemory !== true || !isOfMemory(error) || endsByItself(options.cameras)) throw error;
+      const { code, message: reason, fix } = error;
+      this.#logger.error({ code, reason, fix }, 'nothing is looked at until there is room for the models');
+      this.#noMemory = error;
+      this.#running = this.#beginWhenItFits(store, options);
+    }
+  }
+
+  /** What there is no room for is tried again, until it comes or something else is wrong. */
+  async #beginWhenItFits(store: ModelStore, options: VisionOptions): Promise<void> {
+    const { signal } = this.#stopping;
+    while (this.#noMemory !== null) {
+      await sleep(TRY_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.#begin(store, options);
+        this.#noMemory = null;
+      } catch (error) {
+        if (signal.aborted) return;
+        // Whoever watches over this worker starts it again and says what is wrong.
+        if (!isOfMemory(error)) process.exit(1);
+        this.#noMemory = error;
+      }
+    }
+    await this.#running;
+  }
+
+  async #begin(store: ModelStore, options: VisionOptions): Promise<void> {
+    const { signal } = this.#stopping;
     const wanted = {
       store,
       models: options.models,
@@ -153,7 +195,6 @@ class VisionWorker {
     for (const source of this.#sources) await source.start(signal);
     collectGarbage();
     this.#running = this.#runLoops(options.cameras);
-    return { model: embedder.model, space: embedder.space };
   }
 
   async stop(): Promise<void> {
@@ -165,7 +206,7 @@ class VisionWorker {
 
   async analyse(request: { image: Uint8Array; options?: AnalyseOptions }): Promise<ImageAnalysis> {
     const analyser = this.#analyser;
-    if (analyser === undefined) throw new FacedError('busy', 'the models are still being loaded');
+    if (analyser === undefined) throw this.#notYet();
     if (this.#waiting >= this.#queueLimit) {
       throw new FacedError('busy', `${this.#waiting} pictures wait already`, {
         fix: 'Send fewer at a time.',
@@ -227,8 +268,12 @@ class VisionWorker {
   /** One run of the recogniser for all; the cards' own alignment is in the crops already. */
   embedCrops(crops: readonly Uint8Array[]): Promise<(Embedding | null)[]> {
     const embedder = this.#embedder;
-    if (embedder === undefined) throw new FacedError('busy', 'the models are still being loaded');
+    if (embedder === undefined) throw this.#notYet();
     return this.#turns.takeBehind(() => embedder.embed(crops.map((jpeg) => ({ crop: decodeCrop(jpeg) }))));
+  }
+
+  #notYet(): FacedError {
+    return this.#noMemory ?? new FacedError('busy', 'the models are still being loaded');
   }
 
   async snapshot(camera: string): Promise<Uint8Array | null> {
@@ -246,6 +291,7 @@ class VisionWorker {
   #named<Part>(parts: ReadonlyMap<string, Part>, camera: string): Part {
     const part = parts.get(camera);
     if (part !== undefined) return part;
+    if (this.#noMemory !== null) throw this.#noMemory;
     const names = [...parts.keys()].join(', ') || 'none';
     throw new FacedError('source.invalid', `there is no camera ${camera}; the cameras are: ${names}`);
   }
@@ -261,8 +307,7 @@ class VisionWorker {
       }
     };
     await Promise.all([...this.#loops.values()].map(run));
-    const live = cameras.some(({ source }) => LIVE_SOURCE.test(source));
-    if (!signal.aborted && !live) this.#events.emit('sourcesEnded', {});
+    if (!signal.aborted && endsByItself(cameras)) this.#events.emit('sourcesEnded', {});
   }
 
   /** Which form of each model runs, and why; the recogniser's stands in the health report too. */
@@ -315,6 +360,20 @@ class VisionWorker {
       'the work on a frame failed; the next one goes on',
     );
   }
+}
+
+function endsByItself(cameras: readonly CameraSettings[]): boolean {
+  return cameras.length > 0 && !cameras.some(({ source }) => LIVE_SOURCE.test(source));
+}
+
+function isOfMemory(error: unknown): error is FacedError {
+  return error instanceof FacedError && error.code === 'model.no-memory';
+}
+
+/** Of the daemon and this worker, bytes. */
+function residentTogether(): number {
+  const own = process.memoryUsage.rss();
+  return parentPort === null ? own + (processMemory(process.ppid).rss ?? 0) : own;
 }
 
 const channel = channelOf(parentPort ?? process);

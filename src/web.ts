@@ -51,7 +51,8 @@ export class HouseWatch {
 
   constructor({ stateDir, log, onPace, onMemory, memoryBudget }: HouseWatchOptions) {
     this.#memory = new MemoryWatch({ log, onLevel: onMemory, budget: memoryBudget });
-    this.#memory.beat(null);
+    // Before the first model is loaded: which form of it is, goes by the level.
+    this.#memory.beat(process.memoryUsage.rss());
     this.#heat = new HeatWatch({ log, onPace });
     this.#stateDir = stateDir;
     this.#log = log;

@@ -54,7 +54,7 @@ export const models = section('Which models are used, by the id of their card (`
     { minimum: 64, maximum: 65536 },
     {
       description:
-        'What the daemon and its vision worker may have in memory together, MB. Near it models that are idle are let go, nearer still the recogniser runs in parts (docs/boards.md). It is a wish, not a wall: that is the service manager’s MemoryMax. null: what the machine and its control group allow.',
+        'What the daemon and its vision worker may have in memory together, MB. A recogniser that would not fit into it runs in shards where it has some; near it models that are idle are let go (docs/boards.md). It is a wish, not a wall: that is the service manager’s MemoryMax. null: what the machine and its control group allow.',
       default: null,
       restart: true,
     },

@@ -210,7 +210,7 @@ class SupervisedVision implements Vision {
       fix: 'Run `faced doctor`; a slow card or too little memory are the usual reasons.',
     });
     const timer = setTimeout(() => running.caller.fail(timeout), this.#options.startMs ?? DEFAULT_START_MS);
-    const starting = running.caller.call('start', this.#options.options);
+    const starting = running.caller.call('start', { ...this.#options.options, memory: this.#memory });
     running.answered = starting.catch(() => undefined);
     try {
       await starting;

@@ -59,6 +59,8 @@ export interface ModelStoreOptions {
   };
   /** Bytes that can still be taken; null: nobody knows. Asked before each load. */
   readonly room?: () => number | null;
+  /** Bytes that are left of what the configuration would have used; null: it says nothing. A form that fits is chosen by it, nothing is refused for it. */
+  readonly budgetLeft?: () => number | null;
   /** Where the shipped cards are, for tests. */
   readonly shippedCards?: string;
   /** How models are run; as a camera needs it when left out. */
@@ -229,9 +231,10 @@ export class ModelStore {
     const path = choice.path ?? placed.path;
     const bytes = (await stat(path).catch(() => null))?.size ?? 0;
     const shards = await this.#shards(placed);
-    const inShards = shards !== null && (this.#inShards || !this.#fits(bytes));
+    const { room, budgetLeft } = this.#options;
+    const inShards = shards !== null && (this.#inShards || !fits(bytes, room) || !fits(bytes, budgetLeft));
     const heaviest = inShards ? shards.heaviestBytes : bytes;
-    if (!this.#fits(heaviest)) throw this.#refuse(card, heaviest);
+    if (!fits(heaviest, room)) throw this.#refuse(card, heaviest);
     if (!inShards && choice.path === null) await checkFile(placed);
     const runner = inShards
       ? await ShardedRunner.open(shards, card)
@@ -241,11 +244,6 @@ export class ModelStore {
     const ms = Math.round(performance.now() - started);
     this.#log.debug({ model: card.id, path: inShards ? shards.dir : path, ms }, 'model loaded');
     return runner;
-  }
-
-  #fits(bytes: number): boolean {
-    const room = this.#options.room?.() ?? null;
-    return room === null || bytes * MEMORY_PER_BYTE <= room;
   }
 
   #refuse(card: ModelCard, bytes: number): FacedError {
@@ -335,6 +333,12 @@ export class ModelStore {
 /** Where the shards of a model are looked for. */
 export function shardsDir(path: string): string {
   return path.replace(/(\.onnx)?$/, '.shards');
+}
+
+/** Whether a model of so many bytes can be loaded into what is left; into what nobody knows it can. */
+function fits(bytes: number, left: (() => number | null) | undefined): boolean {
+  const room = left?.() ?? null;
+  return room === null || bytes * MEMORY_PER_BYTE <= room;
 }
 
 function megabytes(bytes: number): number {

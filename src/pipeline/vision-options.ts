@@ -1,5 +1,6 @@
 import type { LivenessMode } from '../domain/liveness.js';
 import type { ShotPlanOptions } from './best-shot.js';
+import type { MemoryLevel } from './ports.js';
 import type { CameraView } from './view.js';
 
 /** All that the vision worker needs to know, as plain data that crosses to a thread or a process. No secrets but a camera's own URI. */
@@ -22,6 +23,12 @@ export interface VisionOptions {
   readonly threads?: number;
   /** The socket of an engine process that runs the recogniser, with ONNX Runtime standing by. Left out: ONNX Runtime alone. */
   readonly engineSocket?: string;
+  /** How much memory there is at the start: models are loaded by it. Default 0, enough. */
+  readonly memory?: MemoryLevel;
+  /** What the daemon and its vision worker may have in memory, bytes. Left out: what the machine and its control group allow. */
+  readonly memoryBudget?: number;
+  /** Models for which there is no room are waited for, and what is asked meanwhile is refused. Default false: the start rejects. */
+  readonly awaitMemory?: boolean;
   /** Embed each crop and its mirror image: twice the time, steadier answers. Default true. */
   readonly flip?: boolean;
   readonly cameras: readonly CameraSettings[];

@@ -4,19 +4,22 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ModelRunner } from '../../src/inference/session.js';
 import { ShardedModel } from '../../src/inference/sharded.js';
-import { ModelStore, shardsDir } from '../../src/inference/store.js';
+import { ModelStore, type ModelStoreOptions, shardsDir } from '../../src/inference/store.js';
 import { loadModel } from '../../src/model-tools/graph/index.js';
 import { splitModel } from '../../src/model-tools/split.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { testModels, testStore } from '../helpers/models.js';
 
 /** MobileFaceNet with its shards beside it. */
-async function withShards(t: TestContext, options: { room?: () => number; derivedFrom?: string } = {}) {
+async function withShards(
+  t: TestContext,
+  options: Pick<ModelStoreOptions, 'room' | 'budgetLeft'> & { derivedFrom?: string } = {},
+) {
   const dir = await temporaryDir(t);
   const path = join(dir, 'mobilefacenet.onnx');
   await copyFile(join(await testModels(), 'mobilefacenet.onnx'), path);
-  const { room, derivedFrom } = options;
-  const store = new ModelStore({ dir, ...(room === undefined ? {} : { room }) });
+  const { derivedFrom, ...memory } = options;
+  const store = new ModelStore({ dir, ...memory });
   t.after(() => store.releaseAll());
   const { plan, files } = await splitModel(await loadModel(path), 4);
   await mkdir(shardsDir(path));
@@ -85,6 +88,19 @@ test('what would not fit is not loaded: shards where they fit, else an error tha
   room = whole * 3;
   assert.ok(distance(await answer(runner, 1), inShards) < 1e-6);
   assert.deepEqual(store.refused, []);
+});
+
+test('what would not fit into the budget runs in shards; a budget refuses nothing', async (t) => {
+  let left = 0;
+  const { store, whole } = await withShards(t, { budgetLeft: () => left });
+  const runner = await store.runner('mobilefacenet');
+  assert.deepEqual(store.loaded, ['mobilefacenet'], 'a budget is a wish');
+  const inShards = await answer(runner, 1);
+  await store.release('mobilefacenet');
+  left = whole * 3.4;
+  const wholly = await answer(runner, 1);
+  assert.notDeepEqual(wholly, inShards, 'something else ran');
+  assert.ok(distance(wholly, inShards) < 1e-6);
 });
 
 test('shards of another model, or a plan that is none, are not used: the whole runs', async (t) => {

@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/lib/log.js';
 import type { CameraStats, Judged, Sighting, Vision, VisionEvents } from '../../src/pipeline/ports.js';
 import { Presence } from '../../src/pipeline/presence.js';
 import type { CameraView } from '../../src/pipeline/view.js';
-import type { CameraSettings } from '../../src/pipeline/vision-options.js';
+import type { CameraSettings, VisionOptions } from '../../src/pipeline/vision-options.js';
 import { similarity } from '../../src/vision/similarity.js';
 import { withoutData } from '../helpers/data.js';
 import { readPhoto } from './clips.js';
@@ -31,12 +31,14 @@ export function openVision(
     analyseQueue,
     silenceMs,
     pausesMs,
+    more = {},
   }: {
     isolation?: 'thread' | 'process';
     liveness?: string | null;
     analyseQueue?: number;
     silenceMs?: number;
     pausesMs?: readonly number[];
+    more?: Partial<VisionOptions>;
   } = {},
 ): Vision {
   const vision = createVision({
@@ -49,6 +51,7 @@ export function openVision(
       cameras,
       logLevel: 'error',
       ...(analyseQueue === undefined ? {} : { analyseQueue }),
+      ...more,
     },
     ...(silenceMs === undefined ? {} : { silenceMs }),
     ...(pausesMs === undefined ? {} : { pausesMs }),
