@@ -21,6 +21,7 @@ import { optimizeModel } from '../../src/model-tools/optimize.js';
 import { detectorFloat } from '../../src/model-tools/quantize/detector.js';
 import { fillChannels } from '../../src/model-tools/quantize/fill.js';
 import { headsToGemm } from '../../src/model-tools/quantize/gemm.js';
+import { prepareImageInput, readImage } from '../../src/model-tools/quantize/image-input.js';
 import { quantizeModel } from '../../src/model-tools/quantize/index.js';
 import { roundRow } from '../../src/model-tools/quantize/rounding.js';
 import { rewriteSsdEnd } from '../../src/model-tools/ssd.js';
@@ -178,6 +179,38 @@ describe('forms that suit a detector in 8 bits', () => {
     assert.equal(model.graph.initializers.get(stem?.inputs[1] ?? '')?.dims[0], 16);
     await assertSame(model);
   });
+
+  for (const stride of [1, 2])
+    test(`read the picture's bytes in their order, with the same answers; stride ${stride}`, async () => {
+      const form = { order: 'rgb', mean: 127, scale: 0.0078125 } as const;
+      const width = 4 * stride;
+      const strided = (): Model => {
+        const model = ssdNet();
+        for (const input of model.graph.inputs) input.dims[3] = width;
+        const stem = model.graph.nodes.find((node) => node.name === 'stem');
+        stem?.attributes.set('strides', { kind: 'ints', value: [1, stride] });
+        return model;
+      };
+      const model = strided();
+      prepareImageInput(model, form);
+      readImage(model, form);
+      assert.ok(!model.graph.nodes.slice(0, 3).some((node) => node.op === 'Transpose'));
+      // Rows of blue, green, red; what the float network reads are planes of red, green, blue.
+      const pixels = 4 * width;
+      const bytes = Uint8Array.from({ length: 3 * pixels }, (_, at) => (at * 37 + 11) % 256);
+      const planes = Float32Array.from({ length: 3 * pixels }, (_, at) => {
+        const byte = bytes[(at % pixels) * 3 + 2 - Math.floor(at / pixels)] ?? 0;
+        return (byte - form.mean) * form.scale;
+      });
+      const right = await runModel(strided(), {
+        input: { type: 'float32', dims: [1, 3, 4, width], data: planes },
+      });
+      const mine = await runModel(model, { input: { type: 'uint8', dims: [1, 4, width, 3], data: bytes } });
+      for (const [name, { data }] of Object.entries(right))
+        data.forEach((value, at) => {
+          assert.ok(Math.abs(Number(value) - Number(mine[name]?.data[at])) < 1e-5, `${name}[${at}]`);
+        });
+    });
 
   test('round weights so that errors cancel where neighbours are alike', () => {
     // Nine values that nearly are one, as the pixels under a kernel.

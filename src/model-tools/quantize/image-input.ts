@@ -7,11 +7,16 @@ import {
   floatTensor,
   freshName,
   type Graph,
+  int64Tensor,
+  intAttribute,
+  intsAttribute,
   type Model,
   makeNode,
   type Node,
   redirect,
+  replaceNode,
   uint8Tensor,
+  type ValueInfo,
 } from '../graph/index.js';
 import type { Range } from './observe.js';
 
@@ -42,36 +47,87 @@ export function prepareImageInput(model: Model, form: ImageForm): [string, Range
 
 /**
  * Replaces the quantisation of the float input by the picture's own bytes: uint8 [batch, height, width, channels]. Where
- * the first convolution stays in float, the bytes are dequantised for it.
+ * the first convolution stays in float, the bytes are dequantised for it and stay in their order, if it can take them so.
  */
 export function readImage(model: Model, form: ImageForm): void {
   const { graph } = model;
   const [input] = graph.inputs;
   if (input === undefined) throw new TypeError('the network has no input');
-  const quantise =
-    graph.nodes.find((node) => node.op === 'QuantizeLinear' && node.inputs[0] === input.name) ??
-    dequantiseInput(graph, input.name, form);
   const [batch = null, channels = null, height = null, width = null] = input.dims;
+  const quantise = graph.nodes.find((node) => node.op === 'QuantizeLinear' && node.inputs[0] === input.name);
+  if (quantise === undefined) dequantiseInput(graph, input, form);
+  else replaceNode(graph, quantise, [toPlanes(input.name, quantise.outputs[0] ?? '')]);
   graph.inputs = [{ name: input.name, type: 'uint8', dims: [batch, height, width, channels] }];
-  graph.nodes[graph.nodes.indexOf(quantise)] = makeNode('Transpose', {
-    inputs: [input.name],
-    outputs: [...quantise.outputs],
+}
+
+function toPlanes(input: string, output: string): Node {
+  return makeNode('Transpose', {
+    inputs: [input],
+    outputs: [output],
     attributes: { perm: { kind: 'ints', value: [0, 3, 1, 2] } },
   });
 }
 
-/** Puts a pair of quantisation and dequantisation behind the input, and answers the first of them. */
-function dequantiseInput(graph: Graph, input: string, { mean, scale }: ImageForm): Node {
+/**
+ * Bytes as floats for convolutions in float. A picture whose colours lie side by side is also one plane that is so many
+ * times wider, and a kernel and stride so many times wider read it alike: nothing has to be sorted into planes.
+ */
+function dequantiseInput(graph: Graph, { name, dims }: ValueInfo, { mean, scale }: ImageForm): void {
+  const [, channels, height, width] = dims;
+  const readers = consumers(graph).get(name) ?? [];
+  const [moved, back] = [freshName(graph, `${name}/q`), freshName(graph, `${name}/dq`)];
+  const nodes: Node[] = [];
+  const sized = typeof channels === 'number' && typeof height === 'number' && typeof width === 'number';
+  if (sized && readers.every((conv) => takesRows(graph, conv))) {
+    for (const conv of readers) widenToRows(graph, conv);
+    const shape = addInitializer(graph, `${name}/rows`, int64Tensor([4], [0, 1, height, width * channels]));
+    nodes.push(makeNode('Reshape', { inputs: [name, shape], outputs: [moved] }));
+  } else nodes.push(toPlanes(name, moved));
   const steps = [
-    addInitializer(graph, `${input}/scale`, floatTensor([], [scale])),
-    addInitializer(graph, `${input}/zero`, uint8Tensor([], [Math.round(mean)])),
+    addInitializer(graph, `${name}/scale`, floatTensor([], [scale])),
+    addInitializer(graph, `${name}/zero`, uint8Tensor([], [Math.round(mean)])),
   ];
-  const bytes = freshName(graph, `${input}/q`);
-  const back = freshName(graph, `${input}/dq`);
-  redirect(graph, input, back);
-  const quantise = makeNode('QuantizeLinear', { inputs: [input, ...steps], outputs: [bytes] });
-  graph.nodes.unshift(quantise, makeNode('DequantizeLinear', { inputs: [bytes, ...steps], outputs: [back] }));
-  return quantise;
+  redirect(graph, name, back);
+  nodes.push(makeNode('DequantizeLinear', { inputs: [moved, ...steps], outputs: [back] }));
+  graph.nodes.unshift(...nodes);
+}
+
+function takesRows(graph: Graph, conv: Node): boolean {
+  const dense = intsAttribute(conv, 'dilations', [1, 1]).every((step) => step === 1);
+  const [, , height, width] = constantInput(graph, conv, 1)?.dims ?? [];
+  return (
+    dense &&
+    !conv.attributes.has('auto_pad') &&
+    intAttribute(conv, 'group', 1) === 1 &&
+    height !== undefined &&
+    width !== undefined
+  );
+}
+
+/** [outputs, channels, h, w] to [outputs, 1, h, w · channels], and what is counted in pixels of a row likewise. */
+function widenToRows(graph: Graph, conv: Node): void {
+  let [high, wide, channels] = [1, 1, 1];
+  replaceConstant(graph, conv, 1, (weight) => {
+    const [outputs = 1] = weight.dims;
+    [, channels = 1, high = 1, wide = 1] = weight.dims;
+    const values = floats(weight);
+    const result = new Float32Array(values.length);
+    values.forEach((value, at) => {
+      const [x, row] = [at % wide, Math.floor(at / wide)];
+      const [y, plane] = [row % high, Math.floor(row / high)];
+      const [channel, output] = [plane % channels, Math.floor(plane / channels)];
+      result[((output * high + y) * wide + x) * channels + channel] = value;
+    });
+    return floatTensor([outputs, 1, high, wide * channels], result);
+  });
+  const [down = 1, across = 1] = intsAttribute(conv, 'strides', [1, 1]);
+  const [top = 0, left = 0, bottom = 0, right = 0] = intsAttribute(conv, 'pads', [0, 0, 0, 0]);
+  const set = (name: string, value: readonly number[]): void => {
+    conv.attributes.set(name, { kind: 'ints', value });
+  };
+  set('kernel_shape', [high, wide * channels]);
+  set('strides', [down, across * channels]);
+  set('pads', [top, left * channels, bottom, right * channels]);
 }
 
 /** A network's float input back to the bytes it was made from (BGR or grey, rows of pixels). */
