@@ -88,7 +88,8 @@ stage() {
   {
     cat LICENSE
     printf '\nNode.js (/opt/faced/runtime/node) has the licence in /opt/faced/runtime/LICENSE; the packages in\n'
-    printf '/opt/faced/node_modules have each their own beside them.\n'
+    printf '/opt/faced/node_modules have each their own beside them; those of what is built into faced itself and its page\n'
+    printf 'are in /opt/faced/dist/bundle/LICENCES.txt.\n'
   } >"$root/usr/share/doc/faced/copyright"
   gzip -9n <CHANGELOG.md >"$root/usr/share/doc/faced/changelog.gz"
 }

@@ -8,7 +8,7 @@ import { demoPortraits } from '../../src/camera/demo.js';
 import { createImage, decode, encodeJpeg, resizeInto } from '../../src/image/index.js';
 import { embedding, openStore, randomNumbers } from '../gallery/support.js';
 import { startMosquitto, withoutMosquitto } from '../helpers/broker.js';
-import { turningHead, writePictureClip } from '../helpers/clips.js';
+import { endlessCamera, turningHead, writePictureClip } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { type Faced, facedIn } from '../helpers/faced.js';
 import { demoPhotos } from '../helpers/models.js';
@@ -251,15 +251,10 @@ test('enroll/set with a camera of the daemon: progress, one result, and the audi
 }, async (t) => {
   const broker = await startMosquitto(t);
   const dir = await temporaryDir(t);
-  const clip = join(dir, 'head.avi');
-  const { plain, mirrored } = await turningHead();
-  writePictureClip(clip, [
-    { image: plain, seconds: 14 },
-    { image: mirrored, seconds: 30 },
-  ]);
+  const { plain } = await turningHead();
   const faced = await facedIn(t, { FACED_MQTT_URL: broker.url, FACED_DEVICE: 'porch' });
   const config = join(dir, 'faced.yaml');
-  await writeFile(config, `cameras:\n  door:\n    source: file:${clip}?pace=real\n`);
+  await writeFile(config, `cameras: {door: {source: "${endlessCamera(dir, plain)}"}}\n`);
   const listener = await connectAsync(broker.url);
   t.after(() => listener.endAsync());
   const heard: { topic: string; body: Record<string, unknown>; retain: boolean }[] = [];
@@ -268,9 +263,11 @@ test('enroll/set with a camera of the daemon: progress, one result, and the audi
     if (!topic.endsWith('/status')) heard.push({ topic, body: JSON.parse(payload.toString()), retain });
     for (const wake of waiting.splice(0)) wake();
   });
-  const next = async (suffix: string) => {
+  const next = async (suffix: string, id?: string) => {
     for (;;) {
-      const found = heard.find(({ topic }) => topic === `faced/porch/${suffix}`);
+      const found = heard.find(
+        ({ topic, body }) => topic === `faced/porch/${suffix}` && (id === undefined || body.id === id),
+      );
       if (found !== undefined) return found.body;
       await new Promise<void>((resolve) => waiting.push(resolve));
     }
@@ -279,13 +276,17 @@ test('enroll/set with a camera of the daemon: progress, one result, and the audi
   const daemon = faced.spawn('run', '--config', config);
   await daemon.said(/faced is running/);
   const exp = Math.floor(Date.now() / 1000) + 60;
-  const command = { id: 'e1', exp, name: 'Carl', camera: 'door' };
-  await listener.publishAsync('faced/porch/enroll/set', JSON.stringify(command), { qos: 1 });
-  assert.equal((await next('enroll/progress')).advice, 'look-at-camera');
+  const order = (id: string, name: string) =>
+    listener.publishAsync('faced/porch/enroll/set', JSON.stringify({ id, exp, name, camera: 'door' }), {
+      qos: 1,
+    });
   // Only one can be led at a time.
-  const other = await faced.json('enroll', 'Dora', '--camera', 'door', '--config', config);
-  assert.equal((other.answer as { error: { code: string } }).error.code, 'busy');
-  const result = (await next('enroll/result')) as { ok: boolean; person: { name: string } };
+  await Promise.all([order('e1', 'Carl'), order('e2', 'Dora')]);
+  assert.equal((await next('enroll/progress')).advice, 'look-at-camera');
+  const other = (await next('enroll/result', 'e2')) as { error: { code: string; message: string } };
+  assert.equal(other.error?.code, 'busy', JSON.stringify(other));
+  assert.match(other.error.message, /being learnt/);
+  const result = (await next('enroll/result', 'e1')) as { ok: boolean; person: { name: string } };
   assert.equal(result.ok, true, JSON.stringify(result));
   assert.equal(result.person.name, 'Carl');
   const progress = heard.filter(({ topic }) => topic === 'faced/porch/enroll/progress');

@@ -33,4 +33,7 @@ test('the bundle holds the whole program and finds the folder it lies in', (t) =
     encoding: 'utf8',
   });
   assert.equal(stdout.trim(), JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
+  const licences = readFileSync(join(BUNDLE, 'LICENCES.txt'), 'utf8');
+  for (const name of ['fastify', 'mqtt', 'preact'])
+    assert.match(licences, new RegExp(`^${name} \\S+ \\(MIT\\)\n\n.*license`, 'im'), name);
 });

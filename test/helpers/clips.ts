@@ -1,7 +1,15 @@
+import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demoPortraits } from '../../src/camera/demo.js';
-import { createImage, decode, resizeInto, VideoWriter, type WritableImage } from '../../src/image/index.js';
+import {
+  createImage,
+  decode,
+  encodeJpeg,
+  resizeInto,
+  VideoWriter,
+  type WritableImage,
+} from '../../src/image/index.js';
 import { demoPhotos } from './models.js';
 
 /** The portrait of one of the demo's people, cut from a photograph that a public package ships. */
@@ -57,6 +65,20 @@ export function writePictureClip(
       writer.write(frame);
     }
   writer.close();
+}
+
+/** A camera that shows this picture, moving a little, for as long as somebody looks: its pictures lie in `dir`. */
+export function endlessCamera(dir: string, image: WritableImage): string {
+  const frame = createImage(640, 480, 'bgr24');
+  for (let index = 0; index < 20; index++) {
+    const height = image.height - Math.abs(10 - index) * 2;
+    resizeInto(image, frame, {
+      roi: { x: image.width / 2 - (height * 2) / 3, y: 0, width: (height * 4) / 3, height },
+    });
+    writeFileSync(join(dir, `${index}.jpg`), encodeJpeg(frame, 90));
+  }
+  const files = `multifilesrc location=${join(dir, '%d.jpg')} loop=true caps=image/jpeg,framerate=10/1`;
+  return `gstreamer:${files} ! jpegdec ! identity sync=true`;
 }
 
 /** A face of the photographs that looks nearly into the camera, as it is and as a mirror shows it. */
