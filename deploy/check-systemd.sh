@@ -274,6 +274,33 @@ holds "a mistake is refused after $TOOK s, the daemon goes on" test "$(main_pid 
 sed -i -e '/^nonsense/d' -e '/^log:/d' "$outside/etc/faced/faced.yaml"
 timed "events come" 60 more_of recognition 0
 
+step "Settings over HTTP"
+# The package's configuration is root's; the service may write its state alone.
+cp "$outside/etc/faced/faced.yaml" "$dir/before.yaml"
+token=$(faced token create --scope admin --json | node -p 'JSON.parse(require("fs").readFileSync(0, "utf8")).token')
+# settings METHOD [PATCH]: asks the daemon, and prints for how many days it keeps events.
+settings() {
+  # shellcheck disable=SC2016 # JavaScript
+  inside /opt/faced/runtime/node --input-type=module -e '
+    const [token, method, body] = process.argv.slice(1);
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const answer = await fetch("http://127.0.0.1:8723/v1/config", { method, headers, body });
+    const { config, error } = await answer.json();
+    console.log(config?.gallery.keepEventsDays ?? error.code);' "$token" "$@"
+}
+held() { [ "$(settings GET)" = "$1" ]; }
+before=$(settings GET)
+holds "a setting is changed" test "$(settings PATCH '{"gallery":{"keepEventsDays":9}}')" = 9
+holds "kept in the state, for faced alone" test "$(inside stat -c '%U %a' /var/lib/faced/settings.yaml)" = "faced 600"
+holds "the configuration is as it was" cmp "$dir/before.yaml" "$outside/etc/faced/faced.yaml"
+since_now
+inside systemctl restart faced
+timed "it holds after the next start" 30 held 9
+holds "and the log names it" says gallery.keepEventsDays
+inside rm /var/lib/faced/settings.yaml
+inside systemctl restart faced
+timed "taken out of there, what was before holds" 30 held "$before"
+
 step "A hung vision worker"
 # Events of this time have to wait in the outbox: the broker is away.
 inside systemctl stop mosquitto

@@ -1,14 +1,12 @@
 /** The HTTP interface, and the watch over what people should hear of: from the configuration to parts. */
-import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
-import { type Config, editConfig, isFileOnly, SCHEMA, shownConfig } from './config/index.js';
+import { type Config, editConfig, isFileOnly, SCHEMA, settingsFile, shownConfig } from './config/index.js';
 import { FacedError } from './domain/errors.js';
 import { restoreBackup } from './gallery/backup-file.js';
 import type { HttpParts, MachineLook, RecogniserLook } from './http/parts.js';
 import type { HttpServer } from './http/server.js';
 import type { ModelCard } from './inference/card.js';
-import { writeFileAtomic } from './lib/atomic-file.js';
 import type { Logger } from './lib/log.js';
 import { Serial } from './lib/serial.js';
 import type { ConfigChange } from './live-config.js';
@@ -171,13 +169,11 @@ export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
   const file = parts.configFile ?? join(stateDir, 'faced.yaml');
   const turns = new Serial();
   const change = async (patch: Readonly<Record<string, unknown>>, actor: string) => {
-    const before = await readFile(file).catch(absent);
-    const { config } = await editConfig({ file, env, patch });
+    const { config, undo } = await editConfig({ file, settingsFile: settingsFile(stateDir), env, patch });
     const paths = leaves(patch);
     const needRestart = await reload(config, { actor, settings: paths }).catch(async (error: unknown) => {
       // What cannot hold now must not keep the next start from succeeding.
-      if (before === null) await rm(file);
-      else await writeFileAtomic(file, before, 0o600);
+      await undo();
       throw error;
     });
     const overridden = paths.filter((path) => !same(valueAt(config, path), valueAt(patch, path)));
@@ -191,11 +187,6 @@ export function settingsOf(parts: SettingsParts): HttpParts['settings'] {
     }),
     change: (patch, actor) => turns.run(() => change(patch, actor)),
   };
-}
-
-function absent(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
-  throw error;
 }
 
 /** Paths of all that is no section. */

@@ -1,5 +1,5 @@
 import { camerasOf } from '../assemble.js';
-import { loadConfig } from '../config/index.js';
+import { loadConfig, settingsFile } from '../config/index.js';
 import { type Daemon, startDaemon } from '../daemon.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
@@ -22,6 +22,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   });
   if (positionals.length > 0) throw usage(`run takes no ${positionals[0]}`);
   const found = settings(io, values);
+  tellApart(found.apart, io);
   const demo = await prepared(values.source, found, io);
   if (demo === 'interrupted') return values.once ? 1 : 0;
   const place = demo?.place ?? found;
@@ -120,9 +121,24 @@ function onHangUp(listener: () => void): () => void {
   return () => process.off('SIGHUP', listener);
 }
 
+/** Whoever edits the file looks for these there in vain. */
+function tellApart(settings: readonly string[], io: CommandIo): void {
+  if (settings.length > 0)
+    io.log.info(
+      { settings },
+      'changed over the page: settings.yaml in the state directory holds in place of the file',
+    );
+}
+
 async function reload(daemon: Daemon, place: Settings, io: CommandIo): Promise<void> {
   try {
-    const { config } = loadConfig({ path: place.configFile ?? undefined, env: io.env });
+    const { config, apart, warnings } = loadConfig({
+      path: place.configFile ?? undefined,
+      settingsFile: settingsFile(place.stateDir),
+      env: io.env,
+    });
+    for (const warning of warnings) io.log.warn({}, warning);
+    tellApart(apart, io);
     io.setLogLevel(config.log.level);
     const needRestart = await daemon.reload(config);
     io.log.info(

@@ -3,6 +3,7 @@ import {
   loadConfig,
   makeStateDir,
   modelsDir as modelsDirOf,
+  settingsFile,
   stateDir as stateDirOf,
 } from '../config/index.js';
 import type { CommandIo } from './command.js';
@@ -14,6 +15,8 @@ export interface Settings {
   readonly config: Config;
   /** The file the configuration came from; null when the defaults hold. */
   readonly configFile: string | null;
+  /** Settings that hold in place of what that file says, by path. */
+  readonly apart: readonly string[];
   /** Made, for its owner only. */
   readonly stateDir: string;
   readonly modelsDir: string;
@@ -25,13 +28,17 @@ export function settings(
   values: { readonly config?: string | undefined },
   overrides: Record<string, unknown> = {},
 ): Settings {
-  const { config, source, warnings } = loadConfig({ path: values.config, env: io.env, overrides });
+  const stateDir = makeStateDir(stateDirOf(io.env));
+  const { config, source, apart, warnings } = loadConfig({
+    ...{ path: values.config, settingsFile: settingsFile(stateDir), env: io.env, overrides },
+  });
   io.setLogLevel(config.log.level);
   for (const warning of warnings) io.log.warn({}, warning);
   return {
     config,
     configFile: source,
-    stateDir: makeStateDir(stateDirOf(io.env)),
+    apart,
+    stateDir,
     modelsDir: modelsDirOf(io.env, config.models.dir),
   };
 }

@@ -44,6 +44,8 @@ const INTRODUCTION = `# Configuration
 
 faced reads one YAML file: the one given with \`--config\`, else \`FACED_CONFIG\`, else \`faced.yaml\` in the state directory, else \`/etc/faced/faced.yaml\`. Without a file the defaults hold. The state directory is \`FACED_STATE_DIR\`, else the one that systemd made for the service, else \`.faced\` in the checkout.
 
+What is changed over the page or the HTTP interface is written into that file. Where faced may not write it, as \`/etc/faced\` of the Debian package, or where that has happened before, such changes are kept in \`settings.yaml\` in the state directory: they hold in place of what the file says, until they are taken out there. The log tells at each start which ones these are. What stands in the file only (pipelines, addresses, paths, doors, who may come in) is refused there.
+
 Every setting can be overridden from the environment by the variable that is named with it. Lists are written there as JSON, and the empty text means null. All mistakes are reported at once, each with its path. Relative paths start at the folder of the file (in a variable: at the current folder).
 
 A change of a setting marked *restart* needs \`systemctl restart faced\`; for the others \`systemctl reload faced\` (SIGHUP) is enough.

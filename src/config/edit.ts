@@ -5,27 +5,8 @@ import { type Document, isMap, parseDocument } from 'yaml';
 import { FacedError } from '../domain/errors.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
 import { type LoadedConfig, loadConfig } from './load.js';
-import { type Config, mapValues, SCHEMA, type SchemaNode } from './schema.js';
-
-/** Sections that decide who may come in, and what runs on this machine: whoever changes them has the file. */
-const FILE_ONLY_SECTIONS = new Set(['device', 'isolation', 'models', 'doors', 'access', 'http']);
-/** Of the others: addresses, pipelines and what signs somebody in. */
-const FILE_ONLY_KEYS = new Set([
-  'source',
-  'url',
-  'username',
-  'clientId',
-  'embedded',
-  'trusted',
-  'engineSocket',
-]);
-
-/** Whether a setting can be changed in the file only. */
-export function isFileOnly(path: readonly string[]): boolean {
-  const [section = '', ...rest] = path;
-  if (FILE_ONLY_SECTIONS.has(section) || rest.some((key) => FILE_ONLY_KEYS.has(key))) return true;
-  return nodeAt(path)?.path === true;
-}
+import { bringsDefault, hasPlace, type Leaf, leavesOf } from './patch.js';
+import type { Config } from './schema.js';
 
 /** The configuration as it may be shown: without what signs somebody in at a camera or broker. */
 export function shownConfig(config: Config): Record<string, unknown> {
@@ -39,48 +20,88 @@ export function shownConfig(config: Config): Record<string, unknown> {
 export interface ConfigEdit {
   /** The file; made when there is none. */
   readonly file: string;
+  /** Where changes are kept when the file is not ours to write. */
+  readonly settingsFile: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A JSON merge patch (RFC 7396): null takes a setting out of the file, so that its default holds. */
   readonly patch: Readonly<Record<string, unknown>>;
 }
 
+/** Its source is the file that was changed. */
+export interface EditedConfig extends LoadedConfig {
+  /** Brings back what that file held before. */
+  readonly undo: () => Promise<void>;
+}
+
+/** As the file of changes begins; the words are for whoever finds it. */
+const HEADING = ` Changed over the page or the HTTP interface, because faced may not write its configuration file.
+ What stands here holds in place of what that file says; null brings the default back. Take a line out, and
+ reload faced, to let the file decide again.`;
+
 /**
- * Changes settings in the configuration file, keeping its comments; nothing is written unless the whole is right.
+ * Changes settings in the configuration file, keeping its comments; nothing is written unless the whole is right. Where
+ * that file may not be written, as that of a service that owns no more than its state, or where it has happened before,
+ * changes go into a file of their own, which holds in its place.
  * Answers the configuration that holds then. Throws `config.invalid` with every mistake, and `http.forbidden` for what
  * can be changed in the file only.
  */
-export async function editConfig({ file, env, patch }: ConfigEdit): Promise<LoadedConfig> {
-  const changes = leavesOf(patch, []);
-  const [forbidden] = changes.filter(
-    ({ path, value }) => isFileOnly(path) || (value === null && isWhole(path)),
-  );
-  if (forbidden !== undefined)
-    throw new FacedError('http.forbidden', `${forbidden.path.join('.')} can be changed in the file only`);
-  const document: Document = parseDocument(await readFile(file, 'utf8').catch(nothing));
-  if (document.errors.length > 0)
-    throw new FacedError('config.unreadable', 'the configuration file is not YAML; mend it first');
-  // An empty file, or one of comments alone.
-  if (!isMap(document.contents)) {
-    if (document.toJS() !== null)
-      throw new FacedError(
-        'config.unreadable',
-        'the configuration file is not a map of settings; mend it first',
-      );
-    document.contents = document.createNode({});
-  }
-  for (const { path, value } of changes) {
-    if (value === null && nodeAt(path)?.type !== undefined && !allowsNull(nodeAt(path)))
-      document.deleteIn(path);
-    else setIn(document, path, value);
-  }
-  const text = document.toString({ lineWidth: 0 });
-  // Beside the file, so that relative paths mean the same.
-  const trial = join(file, '..', `.faced-${randomBytes(6).toString('hex')}.yaml`);
+export async function editConfig(edit: ConfigEdit): Promise<EditedConfig> {
+  const leaves = leavesOf(edit.patch);
+  if ((await textOf(edit.settingsFile)) !== null) return keepApart(edit, leaves);
   try {
-    await writeFileAtomic(trial, text, 0o600);
-    const loaded = loadConfig({ path: trial, env });
-    await writeFileAtomic(file, text, 0o600);
-    return { ...loaded, source: file };
+    return await editFile(edit, leaves);
+  } catch (error) {
+    if (!(error instanceof FacedError) || error.code !== 'config.unwritable') throw error;
+    return keepApart(edit, leaves);
+  }
+}
+
+async function editFile({ file, env }: ConfigEdit, leaves: readonly Leaf[]): Promise<EditedConfig> {
+  const before = await textOf(file);
+  const document = parsed(before ?? '', 'the configuration file');
+  for (const leaf of leaves) {
+    if (bringsDefault(leaf)) document.deleteIn(leaf.path);
+    else setIn(document, leaf);
+  }
+  return write({ place: file, before, document }, (path) => loadConfig({ path, env }));
+}
+
+async function keepApart({ file, settingsFile, env }: ConfigEdit, leaves: readonly Leaf[]) {
+  const before = await textOf(settingsFile);
+  const document = parsed(before ?? '', 'the file of changed settings');
+  if (before === null) document.commentBefore = HEADING;
+  for (const leaf of leaves) setIn(document, leaf);
+  const path = (await textOf(file)) === null ? undefined : file;
+  return write({ place: settingsFile, before, document }, (trial) => {
+    const loaded = loadConfig({ path, settingsFile: trial, env });
+    // What is passed over at a start is a mistake of whoever asks for it now.
+    const lost = leaves.filter((leaf) => !hasPlace(loaded.config, leaf.path));
+    if (lost.length === 0) return loaded;
+    const lines = lost.map((leaf) => `${leaf.path.join('.')} is no setting`);
+    throw new FacedError('config.invalid', ['the change has mistakes:', ...lines].join('\n'));
+  });
+}
+
+interface Written {
+  readonly place: string;
+  /** What it held; null when it was not there. */
+  readonly before: string | null;
+  readonly document: Document;
+}
+
+/** Tries it under another name beside the file, so that relative paths mean the same. */
+async function write(
+  { place, before, document }: Written,
+  load: (trial: string) => LoadedConfig,
+): Promise<EditedConfig> {
+  const text = document.toString({ lineWidth: 0 });
+  const trial = join(place, '..', `.faced-${randomBytes(6).toString('hex')}.yaml`);
+  try {
+    await put(trial, text);
+    const loaded = load(trial);
+    await put(place, text);
+    const undo = () => (before === null ? rm(place) : put(place, before));
+    return { ...loaded, source: place, undo };
   } catch (thrown) {
     const error = FacedError.from(thrown);
     if (error.code !== 'config.invalid') throw error;
@@ -94,56 +115,48 @@ export async function editConfig({ file, env, patch }: ConfigEdit): Promise<Load
   }
 }
 
-function nothing(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ENOENT') return '';
-  throw new FacedError('config.unreadable', 'the configuration file cannot be read', { cause: error });
-}
-
-/** A section, or a camera: with it would go what is for the file only. */
-function isWhole(path: readonly string[]): boolean {
-  const node = nodeAt(path);
-  return node?.properties !== undefined || node?.patternProperties !== undefined;
-}
-
-interface Leaf {
-  readonly path: readonly string[];
-  readonly value: unknown;
-}
-
-/** Sections are gone into, everything else (lists too) is a value. */
-function leavesOf(value: unknown, path: readonly string[]): Leaf[] {
-  if (path.length > 8) throw new FacedError('config.invalid', 'the change is nested too deeply');
-  const node = nodeAt(path);
-  const goesOn =
-    isTree(value) &&
-    (path.length === 0 || node?.properties !== undefined || mapValues(node ?? {}) !== undefined);
-  if (!goesOn) return [{ path, value }];
-  return Object.entries(value).flatMap(([key, child]) => leavesOf(child, [...path, key]));
-}
-
-function nodeAt(path: readonly string[]): SchemaNode | undefined {
-  let node: SchemaNode | undefined = SCHEMA;
-  for (const key of path) {
-    if (node === undefined) return undefined;
-    const own: Readonly<Record<string, SchemaNode>> = node.properties ?? {};
-    node = Object.hasOwn(own, key) ? own[key] : mapValues(node);
+async function put(path: string, text: string): Promise<void> {
+  try {
+    await writeFileAtomic(path, text, 0o600);
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    if (!NOT_OURS.has(reason)) throw cause;
+    throw new FacedError('config.unwritable', `${path} cannot be written (${reason}).`, {
+      cause,
+      fix: 'Give the state directory to the user that faced runs as, on a disk that can be written.',
+    });
   }
-  return node;
+}
+const NOT_OURS = new Set(['EROFS', 'EACCES', 'EPERM']);
+
+/** Null: there is no such file. */
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
+    throw new FacedError('config.unreadable', `${path} cannot be read`, { cause });
+  }
 }
 
-function allowsNull(node: SchemaNode | undefined): boolean {
-  return Array.isArray(node?.type) && node.type.includes('null');
+/** A map of settings, also where the text is empty or comments alone. */
+function parsed(text: string, name: string): Document {
+  const document: Document = parseDocument(text);
+  if (document.errors.length > 0)
+    throw new FacedError('config.unreadable', `${name} is not YAML; mend it first`);
+  if (!isMap(document.contents)) {
+    if (document.toJS() !== null)
+      throw new FacedError('config.unreadable', `${name} is not a map of settings; mend it first`);
+    document.contents = document.createNode({});
+  }
+  return document;
 }
 
-function setIn(document: Document, path: readonly string[], value: unknown): void {
+function setIn(document: Document, { path, value }: Leaf): void {
   // `mqtt:` with nothing behind it is null: a map takes its place.
   for (let length = 1; length < path.length; length++) {
     const part = path.slice(0, length);
     if (!isMap(document.getIn(part, true))) document.setIn(part, document.createNode({}));
   }
   document.setIn(path, document.createNode(value));
-}
-
-function isTree(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

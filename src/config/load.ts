@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
 import { FacedError } from '../domain/errors.js';
 import { crossChecks } from './cross-checks.js';
-import { type Override, readEnvironment } from './env.js';
+import { readEnvironment } from './env.js';
+import { bringsDefault, hasPlace, type Leaf, leavesOf } from './patch.js';
 import { findConfigFile } from './paths.js';
 import { readYamlFile } from './read-yaml.js';
 import { type Config, type ConfigFile, mapValues, SCHEMA, type SchemaNode } from './schema.js';
@@ -13,6 +15,8 @@ import { ANNOTATIONS } from './setting.js';
 export interface LoadOptions {
   /** `--config`; otherwise FACED_CONFIG, the state directory and /etc are searched. */
   readonly path?: string | undefined;
+  /** Settings that were changed apart from the file hold in place of what it says (edit.ts); it need not be there. */
+  readonly settingsFile?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Stronger than file and environment: what the command line says, by path (`log.level`). */
   readonly overrides?: Readonly<Record<string, unknown>>;
@@ -22,6 +26,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file it came from; null when there is none and the defaults hold. */
   readonly source: string | null;
+  /** Settings that hold in place of what that file says, by path. */
+  readonly apart: readonly string[];
   /** What was passed over, such as an unknown FACED_ variable. */
   readonly warnings: readonly string[];
 }
@@ -43,21 +49,52 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   if (!isTree(content))
     throw new FacedError('config.invalid', `${name} must be a map of settings (key: value).`);
   const tree = withoutEmptySections(content, SCHEMA) as Tree;
-  const { overrides, warnings } = readEnvironment(options.env, Object.keys(asTree(tree.cameras)));
-  for (const { path, value } of overrides) assign(tree, path, value);
-  const origins = new Map(overrides.map((one) => [one.path.join('.'), one]));
+  const origins = new Map<string, string>();
+  const warnings: string[] = [];
+  const apart: string[] = [];
+  for (const leaf of leavesApart(options.settingsFile)) {
+    const path = leaf.path.join('.');
+    // A camera that is gone, or a setting of another version, must not keep the door from its daemon.
+    if (!hasPlace(tree, leaf.path)) {
+      warnings.push(`${options.settingsFile}: ${path} is passed over, nothing has it`);
+      continue;
+    }
+    if (bringsDefault(leaf)) take(tree, leaf.path);
+    else assign(tree, leaf.path, leaf.value);
+    apart.push(path);
+    origins.set(path, 'the settings that were changed apart from the file');
+  }
+  const environment = readEnvironment(options.env, Object.keys(asTree(tree.cameras)));
+  warnings.push(...environment.warnings);
+  for (const { path, value, name: variable } of environment.overrides) {
+    assign(tree, path, value);
+    origins.set(path.join('.'), variable);
+  }
   for (const [path, value] of Object.entries(options.overrides ?? {})) {
     assign(tree, path.split('.'), value);
     origins.delete(path);
   }
   const config = checkConfig(tree, { name, origins });
-  return { config: settle(config, source), source, warnings };
+  return { config: settle(config, source), source, apart, warnings };
+}
+
+/** What was changed apart from the file; none where there is no such file. */
+function leavesApart(settingsFile: string | undefined): readonly Leaf[] {
+  if (settingsFile === undefined || !existsSync(settingsFile)) return [];
+  try {
+    return leavesOf(readYamlFile(settingsFile));
+  } catch (thrown) {
+    const error = FacedError.from(thrown);
+    if (error.code !== 'http.forbidden') throw error;
+    // Whoever could write there only is not to say who may come in.
+    throw new FacedError('config.invalid', `${settingsFile}: ${error.message}.`, { cause: thrown });
+  }
 }
 
 /** Check plain data and fill in defaults (in place). Throws `config.invalid`. */
 export function checkConfig(
   data: unknown,
-  about: { name: string; origins?: ReadonlyMap<string, Override> },
+  about: { name: string; origins?: ReadonlyMap<string, string> },
 ): ConfigFile {
   if (!validate(data)) throw invalid(about, mistakesOf(validate.errors as ErrorObject[]));
   const mistakes = crossChecks(data);
@@ -66,12 +103,12 @@ export function checkConfig(
 }
 
 function invalid(
-  { name, origins }: { name: string; origins?: ReadonlyMap<string, Override> },
+  { name, origins }: { name: string; origins?: ReadonlyMap<string, string> },
   mistakes: readonly Mistake[],
 ): FacedError {
   const lines = mistakes.map(({ path, problem }) => {
     const origin = origins?.get(path);
-    return `  ${path === '' ? 'the whole' : path} ${problem}${origin === undefined ? '' : `, set by ${origin.name}`}`;
+    return `  ${path === '' ? 'the whole' : path} ${problem}${origin === undefined ? '' : `, set by ${origin}`}`;
   });
   const count = lines.length === 1 ? '1 mistake' : `${lines.length} mistakes`;
   return new FacedError('config.invalid', `${name} has ${count}:\n${lines.join('\n')}`, {
@@ -133,6 +170,14 @@ function assign(tree: Tree, path: readonly string[], value: unknown): void {
   const next = isTree(child) ? child : {};
   tree[key] = next;
   assign(next, rest, value);
+}
+
+/** Takes a setting out, so that its default holds. */
+function take(tree: Tree, path: readonly string[]): void {
+  const [key, ...rest] = path;
+  if (key === undefined || !Object.hasOwn(tree, key)) return;
+  if (rest.length === 0) delete tree[key];
+  else if (isTree(tree[key])) take(tree[key], rest);
 }
 
 function isTree(value: unknown): value is Tree {

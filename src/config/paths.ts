@@ -31,6 +31,11 @@ export function findConfigFile(env: Env, state: string = stateDir(env)): string 
   return [join(state, 'faced.yaml'), '/etc/faced/faced.yaml'].find((path) => existsSync(path)) ?? null;
 }
 
+/** Settings that were changed over the page while the configuration file was not ours to write. */
+export function settingsFile(state: string): string {
+  return join(state, 'settings.yaml');
+}
+
 /** Make the state directory, for its owner only. */
 export function makeStateDir(path: string): string {
   try {

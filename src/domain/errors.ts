@@ -67,6 +67,7 @@ export const ERROR_CODES = {
   // configuration
   'config.invalid': 'The configuration has mistakes; each is listed with its path.',
   'config.unreadable': 'The configuration file cannot be read.',
+  'config.unwritable': 'The configuration cannot be written.',
   'promise.unmeasured': 'No measurement supports the promise for this gallery.',
   // the door
   'door.secret-refused': 'The code, badge or QR text cannot be stored.',

@@ -37,6 +37,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'space.mismatch': 422,
   'config.invalid': 422,
   'config.unreadable': 409,
+  'config.unwritable': 409,
   'door.policy-invalid': 422,
   'http.locked': 429,
   busy: 429,

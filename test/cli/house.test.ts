@@ -20,7 +20,7 @@ test('a signal ends a command that waits for the daemon', { timeout: 10_000 }, a
   t.after(() => server.close());
   const io = processIo({ json: true, verbose: false, signal: abort.signal });
   const { config } = loadConfig({ env: { FACED_STATE_DIR: stateDir } });
-  const found = { config, configFile: null, stateDir, modelsDir: stateDir };
+  const found = { config, configFile: null, apart: [], stateDir, modelsDir: stateDir };
   await assert.rejects(
     withHouseAt(found, io, (house) => house.people()),
     /closed the connection/,
