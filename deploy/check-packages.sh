@@ -175,11 +175,14 @@ bring() {
 }
 certificates=(env ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/check/ca.pem})
 
-# newer PACKAGE FILE: the same package under a higher version.
+# newer PACKAGE FILE: the same package under a higher version, whose program adds a table to the database, as a later one may.
 newer() {
+  local code
   rm -rf "$dir/newer"
   dpkg-deb --raw-extract "$1" "$dir/newer"
   sed -i 's/^Version: /&9:/' "$dir/newer/DEBIAN/control"
+  code=$(grep -rl 'MIGRATIONS=\[' "$dir/newer/opt/faced/dist/bundle") || die "no list of migrations is in the program"
+  sed -i 's/MIGRATIONS=\[/&{id:599,additive:!0,sql:"CREATE TABLE later (x TEXT) STRICT"},/' "$code"
   dpkg-deb --root-owner-group -Zgzip -z1 --build "$dir/newer" "$2" >/dev/null
   rm -rf "$dir/newer"
 }

@@ -22,6 +22,7 @@ while [ "$#" -gt 0 ]; do
 done
 [ "${#targets[@]}" -gt 0 ] || targets=(amd64/bookworm arm64/bookworm amd64/trixie arm64/trixie)
 
+MAINTAINER="The faced developers <faced@localhost>"
 MOST_BYTES=$((70 * 1000 * 1000))
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
@@ -55,7 +56,7 @@ node_modules_for() {
 stage() {
   local arch=$1 suite=$2 root=$3 app="$3/opt/faced" native="$CROSS_DIR/$1-$2/native" file
   rm -rf "$root"
-  mkdir -p "$app"/{bin,dist,native/opencv/build/Release,native/lock/build,node_modules,runtime,deploy,systemd} "$root"/usr/{bin,share/doc/faced} "$root/etc/faced"
+  mkdir -p "$app"/{bin,dist,native/opencv/build/Release,native/lock/build,node_modules,runtime,deploy,systemd} "$root"/usr/{bin,share/doc/faced,share/man/man1} "$root/etc/faced"
   cp -a dist/bundle "$app/dist/"
   # The page of the daemon, where it is built apart from what serves it.
   [ ! -d dist/web ] || cp -a dist/web "$app/dist/"
@@ -91,7 +92,12 @@ stage() {
     printf '/opt/faced/node_modules have each their own beside them; those of what is built into faced itself and its page\n'
     printf 'are in /opt/faced/dist/bundle/LICENCES.txt.\n'
   } >"$root/usr/share/doc/faced/copyright"
-  gzip -9n <CHANGELOG.md >"$root/usr/share/doc/faced/changelog.gz"
+  {
+    printf 'faced (%s) %s; urgency=medium\n\n  * What has changed is in /opt/faced/CHANGELOG.md.\n\n' "$version+$suite" "$suite"
+    printf ' -- %s  %s\n' "$MAINTAINER" "$(LC_ALL=C date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")"
+  } | gzip -9n >"$root/usr/share/doc/faced/changelog.gz"
+  bin/faced help --json | node deploy/debian/man.mjs "$version" "$(date --utc --iso-8601 --date="@$SOURCE_DATE_EPOCH")" |
+    gzip -9n >"$root/usr/share/man/man1/faced.1.gz"
 }
 
 # The packages of the libraries that the addon is linked with, by the release's own names.
@@ -118,7 +124,7 @@ package() {
 Package: faced
 Version: $version+$suite
 Architecture: $arch
-Maintainer: The faced developers <faced@localhost>
+Maintainer: $MAINTAINER
 Section: misc
 Priority: optional
 Installed-Size: $(find "$root" -type f ! -path '*/DEBIAN/*' -printf '%s\n' | awk '{ kb += int(($1 + 1023) / 1024) } END { print kb }')

@@ -1,6 +1,6 @@
 #!/bin/bash
 # For check-packages.sh, inside a clean Debian, as root: the life of a package, from its installation to its purge.
-#   installed.sh OLD.deb NEW.deb     the same package under a lower and a higher version
+#   installed.sh OLD.deb NEW.deb     the same package, and one of a higher version that adds the table `later` to the database
 # /check/material has pictures (check/prepare.mjs), /check/models the files of the models, /check/demo the demo's photographs.
 set -euo pipefail
 old=$1 new=$2
@@ -14,6 +14,12 @@ install() { apt-get -q -y -o Dpkg::Options::=--force-confold --no-install-recomm
 # What of the package, and of what it made, is on the machine.
 left() { find / -xdev \( -path /proc -o -path /check -o -path /var/lib/dpkg \) -prune -o -name '*faced*' -print | LC_ALL=C sort; }
 owned() { [ "$(stat -c '%U %a' "$1")" = "faced $2" ] || die "$1 belongs to $(stat -c '%U, mode %a' "$1")"; }
+tables() {
+  # Reading leaves files beside it.
+  cp /var/lib/faced/gallery.db /check/tables.db
+  /opt/faced/runtime/node -p 'const Database = require("/opt/faced/node_modules/better-sqlite3");
+    new Database("/check/tables.db").prepare("SELECT name FROM sqlite_master").pluck().all().join(" ")'
+}
 known_ada() { faced people list --json | grep -q '"name":"Ada"' || die "the gallery has no Ada $1"; }
 
 say "install"
@@ -64,13 +70,27 @@ cp /etc/faced/faced.yaml /check/changed.yaml
 install install "$new"
 [ "$(dpkg-query -W -f '${Version}' faced)" = "$(dpkg-deb -f "$new" Version)" ] || die "the version is not the new one"
 cmp /etc/faced/faced.yaml /check/changed.yaml
+copies=/var/lib/faced/before-migration
+[ ! -e "$copies" ] || die "a copy from before a migration was made before there was one"
 known_ada "after the upgrade"
-ls -A /var/lib/faced
+[[ " $(tables) " == *" later "* ]] || die "the new version did not change the database"
+copy=$(find "$copies" -name 'faced-*.db')
+owned "$copy" 600
+faced backup verify "$copy"
+say "the database was copied before it was changed"
 
-say "downgrade"
+say "downgrade: the version before reads and writes what the new one has changed"
 install install --allow-downgrades "$old"
 cmp /etc/faced/faced.yaml /check/changed.yaml
 known_ada "after the downgrade"
+faced people rename Ada "Ada too"
+faced people rename "Ada too" Ada
+known_ada "after a change"
+[[ " $(tables) " == *" later "* ]] || die "the version before took something out of the database"
+say "and the copy brings back what was"
+faced backup restore "$copy" --replace
+known_ada "after the copy was restored"
+[[ " $(tables) " != *" later "* ]] || die "the copy is not from before the change"
 
 say "remove: configuration and gallery stay"
 install remove faced
