@@ -1,5 +1,6 @@
 /* For tests, by LD_PRELOAD: the path of FAKE_GPIO_CHIP behaves like a GPIO chip of the kernel's second line interface.
- * What is asked of it is written to FAKE_GPIO_LOG, a line each; edges come from the FIFO FAKE_GPIO_EDGES ("LINE rising").
+ * What is asked of it is written to FAKE_GPIO_LOG, a line each; edges come from the FIFO FAKE_GPIO_EDGES ("LINE
+ * rising"; "LINE gone": its chip was unplugged).
  * FAKE_GPIO_BUSY names a line that somebody else has; FAKE_GPIO_STUCK makes setting a value fail. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +19,8 @@
 
 static int is_chip[MOST_FDS];
 static int line_of[MOST_FDS]; /* line + 1 */
-static int feeder[MOST_FDS];  /* by line: where its edges are written */
+static int is_output[MOST_FDS];
+static int feeder[MOST_FDS]; /* by line: where its edges are written */
 
 static void note(const char *format, ...) {
   const char *path = getenv("FAKE_GPIO_LOG");
@@ -40,6 +42,10 @@ static void *feed(void *path) {
   char edge[16];
   while (file != NULL && fscanf(file, "%d %15s", &line, edge) == 2) {
     if (line < 0 || line >= MOST_FDS || feeder[line] == 0) continue;
+    if (strcmp(edge, "gone") == 0) {
+      close(feeder[line]);
+      continue;
+    }
     struct gpio_v2_line_event event;
     memset(&event, 0, sizeof event);
     event.id = strcmp(edge, "rising") == 0 ? GPIO_V2_LINE_EVENT_RISING_EDGE : GPIO_V2_LINE_EVENT_FALLING_EDGE;
@@ -64,8 +70,37 @@ int open(const char *path, int flags, ...) {
   return fd;
 }
 
+static int all_zero(const void *bytes, size_t length) {
+  for (size_t at = 0; at < length; at++)
+    if (((const char *)bytes)[at] != 0) return 0;
+  return 1;
+}
+
+/* What the kernel refuses with EINVAL (linux/gpio.h: padding is zero filled; edges and debounce are an input's, one
+ * direction, one bias), for requests of one line with one attribute. */
+static int makes_sense(const struct gpio_v2_line_request *wanted) {
+  const struct gpio_v2_line_config *config = &wanted->config;
+  const struct gpio_v2_line_config_attribute *attribute = &config->attrs[0];
+  __u64 flags = config->flags;
+  __u64 direction = flags & (GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_OUTPUT);
+  __u64 bias = flags & (GPIO_V2_LINE_FLAG_BIAS_PULL_UP | GPIO_V2_LINE_FLAG_BIAS_PULL_DOWN | GPIO_V2_LINE_FLAG_BIAS_DISABLED);
+  __u64 edges = flags & (GPIO_V2_LINE_FLAG_EDGE_RISING | GPIO_V2_LINE_FLAG_EDGE_FALLING);
+  if (wanted->num_lines != 1 || config->num_attrs != 1 || attribute->mask != 1) return 0;
+  if (!all_zero(wanted->padding, sizeof wanted->padding) || !all_zero(config->padding, sizeof config->padding)) return 0;
+  if (attribute->attr.padding != 0 || memchr(wanted->consumer, 0, sizeof wanted->consumer) == NULL) return 0;
+  if ((flags & ~(direction | bias | edges | GPIO_V2_LINE_FLAG_ACTIVE_LOW)) != 0) return 0;
+  if ((direction & (direction - 1)) != 0 || (bias & (bias - 1)) != 0) return 0;
+  int is_input = direction == GPIO_V2_LINE_FLAG_INPUT;
+  if (edges != 0 && !is_input) return 0;
+  return attribute->attr.id == (is_input ? GPIO_V2_LINE_ATTR_ID_DEBOUNCE : GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES);
+}
+
 static int request_line(struct gpio_v2_line_request *wanted) {
   int line = (int)wanted->offsets[0];
+  if (!makes_sense(wanted)) {
+    errno = EINVAL;
+    return -1;
+  }
   const char *busy = getenv("FAKE_GPIO_BUSY");
   if (busy != NULL && atoi(busy) == line) {
     errno = EBUSY;
@@ -75,6 +110,7 @@ static int request_line(struct gpio_v2_line_request *wanted) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return -1;
   wanted->fd = ends[0];
   line_of[ends[0]] = line + 1;
+  is_output[ends[0]] = (wanted->config.flags & GPIO_V2_LINE_FLAG_OUTPUT) != 0;
   feeder[line] = ends[1];
   const struct gpio_v2_line_attribute *attribute = &wanted->config.attrs[0].attr;
   if (attribute->id == GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES)
@@ -99,6 +135,10 @@ int ioctl(int fd, unsigned long what, ...) {
   if (is_chip[fd] && what == GPIO_V2_GET_LINE_IOCTL) return request_line(argument);
   struct gpio_v2_line_values *values = argument;
   if (line_of[fd] != 0 && what == GPIO_V2_LINE_SET_VALUES_IOCTL) {
+    if (!is_output[fd] || (values->mask & 1) == 0) {
+      errno = is_output[fd] ? EINVAL : EPERM;
+      return -1;
+    }
     const char *stuck = getenv("FAKE_GPIO_STUCK");
     if (stuck != NULL && access(stuck, F_OK) == 0) {
       errno = EIO;

@@ -3,8 +3,9 @@
  *
  *   unlock ID MILLISECONDS NOT-AFTER   lock ID   ping ID
  *   ready   done ID   refused ID REASON   line unlocked   line locked WHY
- *   input door open|closed   input exit pressed|released   fault ERRNO   fatal WHAT ERRNO
+ *   input door open|closed   input exit pressed|released   lost door|exit ERRNO   fault ERRNO   fatal WHAT ERRNO
  *
+ * After a fault locking is tried until it works, which "line locked" tells; an input that was lost stays lost.
  * NOT-AFTER is CLOCK_MONOTONIC in milliseconds: an order that waited in the pipe (this program was stopped, the machine
  * slept) is refused, not carried out late. No order holds a door open: a pulse, however often it is renewed, ends after --longest milliseconds, and the next one
  * begins only after --rest. When standard input ends (faced is gone) a running pulse ends at its time. The program then
@@ -73,16 +74,15 @@ __attribute__((noreturn)) static void fatal(const char *what, int error) {
 }
 
 static void go_locked(const char *why) {
+  bool owed = owes_lock;
   int error = line_set(&wire, false);
   owes_lock = error < 0;
   if (owes_lock) {
     say("fault %s", name_of(-error));
     return;
   }
-  if (unlocked) {
-    rests_until = now_ms() + rest_ms;
-    say("line locked %s", why);
-  }
+  if (unlocked) rests_until = now_ms() + rest_ms;
+  if (unlocked || owed) say("line locked %s", why);
   unlocked = false;
 }
 
@@ -224,7 +224,7 @@ static int serve(int signals) {
       if (waiting[2 + input].revents == 0) continue;
       int error = line_drain_input(&wire, input, report_input);
       if (error < 0 || (waiting[2 + input].revents & (POLLERR | POLLHUP)) != 0) {
-        say("fault %s", error < 0 ? name_of(-error) : "EIO");
+        say("lost %s %s", input == INPUT_DOOR ? "door" : "exit", error < 0 ? name_of(-error) : "EIO");
         wire.input_fd[input] = -1;
       }
     }

@@ -44,6 +44,8 @@ export class HolderLock implements Lock {
   #ready = false;
   #stopped = true;
   #failed = false;
+  /** An input cannot be read any more: only another holder gets it back. */
+  #lostInput = false;
   #next = 1;
   #restart: NodeJS.Timeout | null = null;
   #pauseMs = RESTART_MS.first;
@@ -164,8 +166,8 @@ export class HolderLock implements Lock {
         this.#ready = true;
         this.#pauseMs = RESTART_MS.first;
         this.#events.emit('moved', { to: 'locked', at });
-        if (this.#failed) this.#events.emit('recovered', {});
-        this.#failed = false;
+        this.#lostInput = false;
+        this.#recover();
         this.#why = null;
         return;
       case 'done':
@@ -176,10 +178,17 @@ export class HolderLock implements Lock {
         return;
       case 'line':
         if (subject === 'locked' || subject === 'unlocked') this.#events.emit('moved', { to: subject, at });
+        this.#recover();
         return;
       case 'input':
         if (subject !== 'door' && subject !== 'exit') return;
         this.#events.emit('input', { name: subject, active: detail === 'open' || detail === 'pressed', at });
+        return;
+      case 'lost':
+        this.#lostInput = true;
+        this.#fail(
+          new FacedError('door.line-failed', `the input ${subject} cannot be read any more (${detail})`),
+        );
         return;
       case 'fault':
         this.#fail(new FacedError('door.line-failed', `the kernel refused to switch the line (${subject})`));
@@ -205,6 +214,12 @@ export class HolderLock implements Lock {
     if (this.#failed) return;
     this.#failed = true;
     this.#events.emit('failed', { code, message });
+  }
+
+  #recover(): void {
+    if (!this.#failed || this.#lostInput) return;
+    this.#failed = false;
+    this.#events.emit('recovered', {});
   }
 
   #settle(id: string): Waiting | undefined {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
@@ -328,6 +328,14 @@ function gpio(t: TestContext, env: NodeJS.ProcessEnv = {}, more: object = {}) {
   });
 }
 
+function recoveries(lock: HolderLock): () => number {
+  let count = 0;
+  lock.on('recovered', () => {
+    count++;
+  });
+  return () => count;
+}
+
 test('GPIO: the line is asked for at rest, set, and set back', async (t) => {
   const { log, lock } = await gpio(
     t,
@@ -407,13 +415,52 @@ test('a line that does not switch: the order fails, and locking is tried until i
   const { log, lock } = await gpio(t, { FAKE_GPIO_STUCK: stuck });
   const failures: string[] = [];
   lock.on('failed', ({ code }) => failures.push(code));
+  const recovered = recoveries(lock);
   await lock.start(new AbortController().signal);
   await lock.unlock(300);
   writeFileSync(stuck, '');
   await until(() => failures.length === 1, 'the fault');
   await assert.rejects(lock.unlock(100), { code: 'door.lock-failed' });
-  execFileSync('rm', [stuck]);
+  rmSync(stuck);
   await until(() => lines(log).at(-1) === 'set 17 mask=1 bits=0', 'locking after all');
+  await until(() => recovered() === 1, 'the news that it can be used again');
+});
+
+test('a line that is never switched on: once it can be locked again it is well, and what fails later is said again', async (t) => {
+  const dir = await temporaryDir(t);
+  const stuck = join(dir, 'stuck');
+  const { lock } = await gpio(t, { FAKE_GPIO_STUCK: stuck });
+  const failures: string[] = [];
+  lock.on('failed', ({ code }) => failures.push(code));
+  const recovered = recoveries(lock);
+  await lock.start(new AbortController().signal);
+  for (const round of [1, 2]) {
+    writeFileSync(stuck, '');
+    await assert.rejects(lock.unlock(100), { code: 'door.lock-failed' });
+    await until(() => failures.length === round, 'the fault');
+    rmSync(stuck);
+    await until(() => recovered() === round, 'the news that it can be used again');
+  }
+});
+
+test('an input whose chip is gone: said, and a line that moves does not hide it', async (t) => {
+  const dir = await temporaryDir(t);
+  const edges = join(dir, 'edges');
+  execFileSync('mkfifo', [edges]);
+  const { log, lock } = await gpio(t, { FAKE_GPIO_EDGES: edges }, { door: { line: 5, activeLow: true } });
+  const failures: string[] = [];
+  lock.on('failed', ({ message }) => failures.push(message));
+  const recovered = recoveries(lock);
+  await lock.start(new AbortController().signal);
+  const pen = await open(edges, 'w');
+  await pen.write('5 gone\n');
+  await until(() => failures.length === 1, 'the loss');
+  assert.match(failures[0] ?? '', /input door/);
+  await lock.unlock(50);
+  await until(() => lines(log).at(-1) === 'set 17 mask=1 bits=0', 'the end of the pulse');
+  await lock.lock();
+  assert.equal(recovered(), 0);
+  await pen.close();
 });
 
 test('the holder that is not built, and a driver that does not exist', async (t) => {
