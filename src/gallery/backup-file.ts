@@ -9,12 +9,13 @@ import type { BackupInfo } from '../pipeline/ports.js';
 import { Audit } from './audit.js';
 import {
   bury,
+  type Deleted,
+  deletedFrom,
   describeCopy,
   integrityProblems,
   keyCheckOf,
   keyIdOf,
-  type Tombstones,
-  tombstonesOf,
+  NOTHING_DELETED,
   writeCopy,
 } from './backup.js';
 import { type Db, inspectFile, takeLock } from './database.js';
@@ -93,7 +94,7 @@ export async function restoreBackup(
     const info = await writeCopy(target, async (temporary) => {
       await copyFile(path, temporary);
       return async (copy) => {
-        deletedAgain = await bury(copy, before?.tombstones ?? new Map(), sealer);
+        deletedAgain = await bury(copy, before?.deleted ?? NOTHING_DELETED, sealer);
         const { madeAt } = describeCopy(copy);
         const detail = { madeAt, before: before?.head ?? null, deletedAgain };
         new Audit(copy, sealer).append({ kind: 'restore', actor, detail }, Date.now());
@@ -139,13 +140,13 @@ async function sealerFor(path: string, options: KeyOptions): Promise<Sealer> {
 }
 
 /** Brings the gallery that is there into one file, so that no log of it is read into the next one. */
-function retire(path: string, replace: boolean): { tombstones: Tombstones; head: string | null } | null {
-  if (!existsSync(path)) return { tombstones: new Map(), head: null };
-  let found: { tombstones: Tombstones; head: string | null; people: number } | null = null;
+function retire(path: string, replace: boolean): { deleted: Deleted; head: string | null } | null {
+  if (!existsSync(path)) return { deleted: NOTHING_DELETED, head: null };
+  let found: { deleted: Deleted; head: string | null; people: number } | null = null;
   try {
     const db = new Database(path, { fileMustExist: true });
     try {
-      found = { ...restOf(db), tombstones: tombstonesOf(db) };
+      found = { ...restOf(db), deleted: deletedFrom(db) };
       db.pragma('journal_mode = DELETE');
     } finally {
       db.close();

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import type { BackupInfo, BackupTurn } from '../pipeline/ports.js';
-import { backupTo, purgeCopy, tombstonesOf } from './backup.js';
+import { backupTo, deletedFrom, purgeCopy } from './backup.js';
 import type { Db } from './database.js';
 import type { Sealer } from './seal.js';
 import { galleryError } from './sqlite-errors.js';
@@ -118,7 +118,7 @@ async function purgeAll(
   const failed: string[] = [];
   for (const path of paths) {
     try {
-      purged += await purgeCopy(path, tombstonesOf(db), sealer);
+      purged += await purgeCopy(path, deletedFrom(db), sealer);
     } catch {
       failed.push(path);
     }

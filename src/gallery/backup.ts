@@ -21,51 +21,66 @@ export function backupTo(db: Db, path: string, onProgress?: () => void): Promise
     };
     await db.backup(temporary, { progress });
     return (copy) => {
-      // A database from before a migration may have no such table yet.
-      const keeps = copy.prepare("SELECT 1 FROM sqlite_master WHERE name = 'unknown_faces'").get();
-      if (keeps !== undefined) forGood(copy, () => copy.exec('DELETE FROM unknown_faces'));
+      if (hasTable(copy, 'unknown_faces')) forGood(copy, () => copy.exec('DELETE FROM unknown_faces'));
       copy.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('backup-at', ?)").run(Date.now());
     };
   });
 }
 
-/** What was deleted since a copy was made: ids of people and samples. */
-export type Tombstones = ReadonlyMap<string, number>;
+/** What was deleted from a gallery, which older copies of it may still hold. */
+export interface Deleted {
+  /** Ids of people and samples, and when. */
+  readonly ids: ReadonlyMap<string, number>;
+  /** Samples that are there without a picture: a picture that a copy has of them was deleted. */
+  readonly withoutImage: ReadonlySet<string>;
+}
 
-export function tombstonesOf(db: Db): Tombstones {
+export const NOTHING_DELETED: Deleted = { ids: new Map(), withoutImage: new Set() };
+
+export function deletedFrom(db: Db): Deleted {
   const rows = db.prepare('SELECT id, deleted_at FROM tombstones').raw().all() as [string, number][];
-  return new Map(rows);
+  const withoutImage = hasTable(db, 'images')
+    ? db.prepare('SELECT id FROM samples WHERE id NOT IN (SELECT sample_id FROM images)').pluck().all()
+    : [];
+  return { ids: new Map(rows), withoutImage: new Set(withoutImage as string[]) };
+}
+
+/** A database from before a migration may have no such table yet. */
+function hasTable(db: Db, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?").get(name) !== undefined;
 }
 
 /** Takes out of a backup what was deleted since; the file is whole at every moment. Answers how many people went. */
-export async function purgeCopy(path: string, tombstones: Tombstones, sealer: Sealer): Promise<number> {
+export async function purgeCopy(path: string, deleted: Deleted, sealer: Sealer): Promise<number> {
   mustOpenWith(path, sealer);
-  if (buriedIn(path, tombstones) === 0) return 0;
+  if (!holdsDeleted(path, deleted)) return 0;
   let people = 0;
   await writeCopy(path, async (temporary) => {
     await copyFile(path, temporary);
     return async (copy) => {
-      people = await bury(copy, tombstones, sealer);
+      people = await bury(copy, deleted, sealer);
     };
   });
   return people;
 }
 
-/** Deletes from an open copy what has a tombstone, with the names in its events. Answers how many people went. */
-export async function bury(copy: Db, tombstones: Tombstones, sealer: Sealer): Promise<number> {
+/** Deletes from an open copy what was deleted, with the names in its events. Answers how many people went. */
+export async function bury(copy: Db, { ids, withoutImage }: Deleted, sealer: Sealer): Promise<number> {
   copy.pragma('foreign_keys = ON');
   const person = copy.prepare('DELETE FROM people WHERE id = ?');
   const sample = copy.prepare('DELETE FROM samples WHERE id = ?');
+  const image = hasTable(copy, 'images') ? copy.prepare('DELETE FROM images WHERE sample_id = ?') : null;
   const stone = copy.prepare('INSERT INTO tombstones (id, deleted_at) VALUES (?, ?) ON CONFLICT DO NOTHING');
   const gone: string[] = [];
   forGood(
     copy,
     copy.transaction(() => {
-      for (const [id, deletedAt] of tombstones) {
+      for (const [id, deletedAt] of ids) {
         if (person.run(id).changes > 0) gone.push(id);
         sample.run(id);
         stone.run(id, deletedAt);
       }
+      for (const id of imagesIn(copy, withoutImage)) image?.run(id);
     }),
   );
   const log = new EventLog(copy, sealer, { outboxLimit: 0, retentionDays: 0, eventLimit: 0 });
@@ -160,18 +175,22 @@ async function finish(
   }
 }
 
-/** Looks without writing: an old backup in which nobody was deleted is not written again at every turn. */
-function buriedIn(path: string, tombstones: Tombstones): number {
+/** Looks without writing: an old backup in which nothing was deleted is not written again at every turn. */
+function holdsDeleted(path: string, { ids, withoutImage }: Deleted): boolean {
   const copy = new Database(path, { readonly: true, fileMustExist: true });
   try {
-    const ids = copy
-      .prepare('SELECT id FROM people UNION ALL SELECT id FROM samples')
-      .pluck()
-      .all() as string[];
-    return ids.filter((id) => tombstones.has(id)).length;
+    const there = copy.prepare('SELECT id FROM people UNION ALL SELECT id FROM samples').pluck().all();
+    return (there as string[]).some((id) => ids.has(id)) || imagesIn(copy, withoutImage).length > 0;
   } finally {
     copy.close();
   }
+}
+
+/** Which of these samples have a picture in a copy. */
+function imagesIn(copy: Db, samples: ReadonlySet<string>): string[] {
+  if (samples.size === 0 || !hasTable(copy, 'images')) return [];
+  const pictured = copy.prepare('SELECT sample_id FROM images').pluck().all() as string[];
+  return pictured.filter((id) => samples.has(id));
 }
 
 function mustOpenWith(path: string, sealer: Sealer): void {

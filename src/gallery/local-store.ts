@@ -21,7 +21,7 @@ import type {
 } from '../pipeline/ports.js';
 import { AccessRecords } from './access-records.js';
 import { Audit } from './audit.js';
-import { backupTo, integrityProblems, purgeCopy, tombstonesOf } from './backup.js';
+import { backupTo, deletedFrom, integrityProblems, purgeCopy } from './backup.js';
 import { forgetBeforeMigration, purgeBeforeMigration, rotate } from './backup-folder.js';
 import type { Opening, StoreWorkerOptions } from './client.js';
 import { CommandIds } from './command-ids.js';
@@ -140,7 +140,7 @@ export class LocalStore {
       rotateBackups: (turn: { directory: string; keep: number }) => this.#tracked(this.#rotate(turn)),
       purgeBackup: (path: string) => {
         const { db, gallery } = this.#now;
-        return this.#tracked(purgeCopy(path, tombstonesOf(db), gallery.sealer));
+        return this.#tracked(purgeCopy(path, deletedFrom(db), gallery.sealer));
       },
       integrityCheck: () => integrityProblems(this.#now.db),
     };

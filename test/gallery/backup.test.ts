@@ -71,6 +71,37 @@ test('who was deleted goes from a backup at its next turn, with the names in its
   await assert.rejects(foreign.purgeBackup(path), { code: 'gallery.key-wrong' });
 });
 
+test('pictures that were forgotten go from a backup at its next turn, and do not come back with it', async (t) => {
+  const { store, directory } = await openStore(t);
+  const image = new Uint8Array([0xff, 0xd8, 0xff, 0xd9]);
+  const one = { ...sample(random), image };
+  const { samples } = await store.enroll({ ...enrolment, name: 'Anna', add: [one, sample(random)] });
+  const dir = await temporaryDir(t);
+  const [path, old] = [join(dir, 'faced.db'), join(dir, 'old.db')];
+  await store.backup(path);
+  copyFileSync(path, old);
+  const pictured = (file: string) => {
+    const copy = new Database(file, { readonly: true });
+    try {
+      return copy.prepare('SELECT sample_id FROM images').pluck().all();
+    } finally {
+      copy.close();
+    }
+  };
+  assert.deepEqual(pictured(path), [samples[0]]);
+  assert.equal(await store.purgeBackup(path), 0);
+  assert.deepEqual(pictured(path), [samples[0]], 'what is still kept stays in the backup');
+  await store.forgetImages();
+  assert.equal(await store.purgeBackup(path), 0, 'nobody went');
+  assert.deepEqual(pictured(path), []);
+  assert.deepEqual(pictured(old), [samples[0]]);
+  await store.stop();
+  await restoreBackup(old, { directory, replace: true, actor: 'cli' });
+  const { store: again } = await openStore(t, { directory });
+  assert.equal(await again.sampleImage(samples[0] ?? ''), null);
+  assert.equal((await again.samples((await again.people())[0]?.id ?? '')).length, 2);
+});
+
 test('a restored gallery is the backup without those who were deleted since, and its audit says so', async (t) => {
   const { store, directory } = await openStore(t);
   const anna = await store.enroll({ ...enrolment, name: 'Anna', add: [sample(random)] });
