@@ -88,8 +88,7 @@ export class LocalStore {
       ownSamples: ({ personId, space }: { personId: string; space: EmbeddingSpace }) =>
         this.#now.people.ownSamples(personId, space),
       sampleImage: (id: string) => this.#now.images.of(id),
-      forgetImages: (row: AuditEntry | undefined) =>
-        this.#now.images.forget((images) => this.#append(row, { images })),
+      forgetImages: (row: AuditEntry | undefined) => this.#tracked(this.#forgetImages(row)),
       reembedding: (space: EmbeddingSpace) => this.#now.images.waiting(space),
       imagesToReembed: (filter: { space: EmbeddingSpace; after?: string; limit: number }) =>
         this.#now.images.toReembed(filter),
@@ -205,6 +204,12 @@ export class LocalStore {
     return Math.round(wallMs + systemClock.monotonic() - monotonicMs);
   }
 
+  async #forgetImages(row: AuditEntry | undefined): Promise<number> {
+    const forgotten = this.#now.images.forget((images) => this.#append(row, { images }));
+    await this.#purgeBeforeMigration();
+    return forgotten;
+  }
+
   async #rotate(turn: { directory: string; keep: number }): Promise<BackupTurn> {
     const { db, gallery } = this.#now;
     const done = await rotate(db, gallery.sealer, turn);
@@ -273,7 +278,12 @@ export class LocalStore {
       db.prepare('DELETE FROM redactions WHERE person_id = ?').run(person);
     }
     if (waiting.length > 0) emptyLog(db);
-    // What fails now is tried at the next start, and named by the next turn of the backups.
+    await this.#purgeBeforeMigration();
+  }
+
+  /** What fails now is tried at the next start, and named by the next turn of the backups. */
+  async #purgeBeforeMigration(): Promise<void> {
+    const { db, gallery } = this.#now;
     await purgeBeforeMigration(db, gallery.sealer, this.#options.directory).catch(() => {});
   }
 
