@@ -1,66 +1,36 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  controlSocketPath,
-  enrolmentRules,
-  isolationOf,
-  openCard,
-  openHeads,
-  openMqtt,
-  openStore,
-  openVision,
-  type Place,
-  promiseFor,
-} from './assemble.js';
+import { controlSocketPath } from './assemble.js';
 import type { Config } from './config/index.js';
-import { FacedError } from './domain/errors.js';
+import { type Deciding, openDeciding } from './deciding.js';
 import type { RecognitionEvent } from './domain/event.js';
-import type { Instant } from './domain/frame.js';
-import { forgetKeysOfOthers, keysOf } from './door/index.js';
-import { doorsOnMqtt, HouseDoors } from './doors.js';
-import type { EventFeed } from './http/parts.js';
+import type { Problem } from './domain/problem.js';
+import { type Foundation, type FoundationOptions, layFoundation, openGallery } from './foundation.js';
+import { type Household, openHousehold, type Stops } from './household.js';
 import { Tally } from './http/tally.js';
-import { TypedEvents } from './lib/events.js';
 import { collectGarbage } from './lib/garbage.js';
-import type { Logger } from './lib/log.js';
 import { ROOT } from './lib/program.js';
 import { serveOnSocket } from './lib/socket-rpc.js';
-import { type ConfigChange, LiveConfig } from './live-config.js';
-import { createEventEncoder } from './mqtt/signature.js';
+import type { ConfigChange } from './live-config.js';
 import { Access } from './pipeline/access.js';
-import { commandHandler } from './pipeline/commands.js';
-import { attemptOf, type Looked, livenessReport } from './pipeline/event.js';
+import { livenessReport } from './pipeline/event.js';
 import { StageTotals } from './pipeline/figures.js';
 import { BEAT_PATIENCE_MS, Health } from './pipeline/health.js';
 import { houseMethods } from './pipeline/house.js';
 import type { Jobs } from './pipeline/jobs.js';
 import { Pause } from './pipeline/pause.js';
-import { Presence } from './pipeline/presence.js';
-import { Recognition } from './pipeline/recognition.js';
-import { sameFaceLimits } from './pipeline/same-face.js';
-import { FacedService } from './pipeline/service.js';
-import { SteadyClock } from './pipeline/steady-clock.js';
-import { Strangers } from './pipeline/strangers.js';
+import type { FacedService } from './pipeline/service.js';
 import { auditStart, Upkeep } from './pipeline/upkeep.js';
-import type { CameraSettings } from './pipeline/vision-options.js';
-import { clockWatch, openJobs, readKept } from './scheduled.js';
-import { Notifier } from './system/notify.js';
+import { openJobs } from './scheduled.js';
 import { HouseWatch, openHttp } from './web.js';
 import { httpParts } from './web-parts.js';
 import { drained, offerReembedding, runDry, wire } from './wiring.js';
 
-export interface DaemonOptions extends Place {
+export interface DaemonOptions extends FoundationOptions {
   /** Null: there is none, and the defaults hold. */
   readonly configFile?: string | null;
-  readonly cameras: readonly CameraSettings[];
-  readonly log: Logger;
-  readonly env: NodeJS.ProcessEnv;
-  /** Where the photographs of the demo are. */
-  readonly photographs?: string;
   /** Each final decision, once, after it is on disk. */
   readonly onEvent: (event: RecognitionEvent) => void;
-  /** A part that cannot be done without has failed while running. */
-  readonly onFatal: (error: FacedError) => void;
 }
 
 export interface Daemon {
@@ -77,9 +47,6 @@ export interface Daemon {
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
 };
-
-/** Ends what was started, newest first. */
-type Stops = (() => unknown)[];
 
 /** Builds the parts, starts them in order, stops them in reverse. A part that fails to start stops what was started. */
 export async function startDaemon(options: DaemonOptions, signal: AbortSignal): Promise<Daemon> {
@@ -101,179 +68,89 @@ export async function startDaemon(options: DaemonOptions, signal: AbortSignal): 
   }
 }
 
+/** Makes each part from those before it, starts them, and then lets others ask. */
 async function build(
   options: DaemonOptions,
   signal: AbortSignal,
   stops: Stops,
 ): Promise<Omit<Daemon, 'stop'>> {
-  const { config, log, cameras, env, photographs } = options;
-  const isolation = isolationOf(options);
-  const notifier = new Notifier({ env, onProblem: (reason) => log.warn({ reason }, 'systemd was not told') });
-  const card = await openCard(options);
-  const encoder = await createEventEncoder(config.mqtt.signKeyFile ?? undefined);
-
-  const store = openStore(options, log, {
-    onFailed: options.onFatal,
-    onProgress: () => notifier.progress(),
+  const { log, cameras, onEvent } = options;
+  const base = await layFoundation(options, signal);
+  const house = await openHousehold(options, {
+    ...{ base, cameras, log, signal, stops, version: MANIFEST.version },
+    onPause: (paused) => care.pause.set(paused, 'mqtt'),
   });
-  const kept = await readKept(options.stateDir);
-  const clock = clockWatch(options, kept, signal);
-  const steady = new SteadyClock({
-    check: () => clock.check(),
-    onLooked: (state) => store.clockLooked(state),
-  });
-  const vision = openVision(options, {
-    isolation,
-    cameras,
-    log,
-    onFailed: options.onFatal,
-    awaitMemory: true,
-    ...(photographs === undefined ? {} : { photographs }),
-  });
-  const keeper = promiseFor(options, card, store);
-  const { sameFace } = sameFaceLimits(card.curve);
-  const service: FacedService = new FacedService({
-    vision,
-    store,
-    judge: keeper,
-    enrolment: () => enrolmentRules(live.now, card, keeper),
-    space: card.space ?? card.id,
-    sameFace,
-    cameras: cameras.map(({ name }) => name),
-    keysOf: (person) => keysOf(options.stateDir, person),
-    onGalleryChanged: async () => {
-      sayGallery();
-      if (doors === null) await forgetKeysOfOthers(options.stateDir, store);
-      else await doors.galleryChanged();
-    },
-  });
-  const handler = commandHandler({
-    service,
-    vision,
-    signal,
-    onSnapshot: (camera, jpeg) => link.snapshot(camera, jpeg),
-    onEnrollProgress: (id, { camera, pose, taken, wanted, advice, text }) =>
-      link.enrollProgress({ v: 1, id, camera, pose, taken, wanted, advice, text }),
-    snapshots: config.mqtt.snapshots,
-    onPause: (paused) => pause.set(paused, 'mqtt'),
-    onLock: async (command) => {
-      if (doors === null) throw new FacedError('door.refused', 'this faced has no door');
-      return doors.order(command);
-    },
-  });
-  const mqtt = await openMqtt(
-    options,
-    {
-      store,
-      handler,
-      log,
-      clock: steady,
-      about: { version: MANIFEST.version, cameras: cameras.map(({ name }) => name) },
-      doors: await doorsOnMqtt(config, (refusal) => doors?.commandRefused(refusal)),
-    },
-    signal,
-  );
-  stops.push(
-    () => store.stop(),
-    () => steady.stop(),
-    mqtt.stop,
-  );
-  const { link } = mqtt;
-  const doors =
-    Object.keys(config.doors).length === 0
-      ? null
-      : await HouseDoors.open({
-          ...{ config, stateDir: options.stateDir, cameras, store, link, log },
-          curve: card.curve,
-          policy: () => keeper.policy(),
-        });
-  if (doors !== null) stops.push(() => doors.stop());
-  const live = new LiveConfig({ config, store, keeper, doors, notifier });
-  const sayGallery = () => {
-    const { version, people, samples } = keeper.counts();
-    link.gallery({ v: 1, version, people, samples });
-  };
-
   // The models take longest to load, so the vision worker starts beside the gallery; what it sees meanwhile waits.
-  const ready = store.start(signal).then(async () => {
-    const newest = await store.latestEvent();
-    await steady.start(latest(kept.seenAt, newest?.timeMs ?? null), newest?.id);
-    await keeper.refresh();
-    // Whoever cannot keep the promise does not begin to decide.
-    keeper.policy();
-  });
-  const heads = await openHeads(options, card);
-  const { keepUnknownHours, unknownLimit } = config.gallery;
-  const strangers =
-    keepUnknownHours === 0
-      ? null
-      : new Strangers({
-          store,
-          keepMs: keepUnknownHours * 3_600_000,
-          limit: unknownLimit,
-          threshold: () => keeper.policy().threshold,
-          now: () => steady.wall(),
-          onError: (error) => log.warn({ error: String(error) }, 'a stranger could not be kept'),
-        });
-  const upkeep = new Upkeep({
-    store,
-    log,
-    believedClock: () => steady.look(),
-    auditKeepDays: () => live.now.audit.keepDays,
-    keepsStrangers: strangers !== null,
-    onHead: (head) => link.auditHead(head),
-  });
-  const context = {
-    ...{ device: config.device, model: card.id, heads },
-    clock: steady,
-    newId: () => steady.newId(),
-    timeOf: (captured: Instant) => steady.at(captured),
+  const ready = openGallery(base, signal);
+  const deciding = openDeciding(options, { base, house, ready, log, onEvent });
+  let jobs: Jobs | null = null;
+  const care = careFor(options, { base, house, deciding }, () => jobs?.problems() ?? []);
+
+  const { link, doors, live, service } = house;
+  const outflow = { vision: base.vision, recognition: deciding.recognition, link, ready, log };
+  stops.push(() => runDry(outflow));
+  const started = Promise.all([
+    ready.then(() => doors?.start(signal)).then(() => link.start(signal)),
+    base.vision.start(signal),
+  ]);
+  // The models are being loaded meanwhile, and that is the moment with the most memory in use.
+  collectGarbage();
+  await started;
+  house.sayGallery();
+  care.sayControls();
+
+  const running = { base, house, deciding, care, signal, stops, access: new Access(base.store, base.steady) };
+  await openControl(options, running);
+  jobs = await startUpkeep(options, running);
+  await offerReembedding(service, log);
+  await base.notifier.ready();
+  const { isolation } = base;
+  log.info({ device: options.config.device, isolation, cameras: cameras.length }, 'faced is running');
+  openWeb(options, running);
+  return {
+    finished: care.finished,
+    service,
+    drained: (limitMs) => drained(outflow, limitMs),
+    reload: (next, by) => live.reload(next, by),
   };
-  const feed = new TypedEvents<{ decided: RecognitionEvent; looked: Looked }>((error) =>
-    log.error({ error: String(error) }, 'a listener to events failed'),
-  );
-  const { renewAfter } = config.recognition;
-  const recognition = new Recognition({
-    presence: new Presence({
-      policy: () => keeper.policy(),
-      sameFace,
-      livenessOf: (camera) => config.cameras[camera]?.liveness ?? 'off',
-      renewAfterMs: renewAfter === 0 ? null : renewAfter * 1000,
-    }),
-    store,
-    ready,
-    context,
-    log,
-    messages: (event) => [{ topic: link.topics.recognition, payload: encoder.encode(event) }],
-    onEvent: (event) => {
-      link.notify();
-      options.onEvent(event);
-      strangers?.decided(event);
-      feed.emit('decided', event);
-    },
-    onRecovered: () => link.notify(),
-    onJudged: () => vision.judged(1),
-    eachLook: (camera) => doors?.watches(camera) === true,
-    onLook: (sighting, match, own) => {
-      strangers?.looked(sighting);
-      doors?.looked(sighting, own);
-      // While the promise cannot be kept nothing is decided, and nothing is shown.
-      if (keeper.problem() !== null) return;
-      const look = attemptOf({ sighting, match, policy: keeper.policy(), device: config.device });
-      feed.emit('looked', look);
-      if (config.mqtt.attempts) link.attempt(look);
-    },
-  });
+}
+
+interface Parts {
+  readonly base: Foundation;
+  readonly house: Household;
+  readonly deciding: Deciding;
+}
+
+/** What sees to it that all goes well, and tells how it goes. */
+interface Care {
+  readonly watch: HouseWatch;
+  readonly tally: Tally;
+  readonly totals: StageTotals;
+  readonly health: Health;
+  readonly pause: Pause;
+  /** Tells whether recognition goes on. */
+  readonly sayControls: () => void;
+  /** Resolves when the sources have ended and all that they showed is decided. */
+  readonly finished: Promise<void>;
+}
+
+function careFor(
+  { config, stateDir, log }: DaemonOptions,
+  { base, house, deciding }: Parts,
+  jobProblems: () => readonly Problem[],
+): Care {
+  const { vision, store, keeper, isolation } = base;
+  const { link, doors } = house;
+  const { recognition, events } = deciding;
   const { memoryMb } = config.models;
   const watch = new HouseWatch({
-    ...{ stateDir: options.stateDir, log },
+    ...{ stateDir, log },
     onPace: (pace) => vision.pace(pace),
     onMemory: (level) => vision.memory(level),
     memoryBudget: memoryMb === null ? null : memoryMb * 2 ** 20,
   });
-  const decided: EventFeed = { on: (listener) => feed.on('decided', listener) };
-  decided.on((event) => watch.notices.decided(event));
-  const tally = new Tally({ vision, events: decided, notices: watch.notices });
+  events.on((event) => watch.notices.decided(event));
+  const tally = new Tally({ vision, events, notices: watch.notices });
   const pause = new Pause({
     store,
     onChange: (paused) => {
@@ -284,7 +161,6 @@ async function build(
     },
   });
   const sayControls = () => link.controlState({ v: 1, recognition: pause.paused ? 'paused' : 'on' });
-  let jobs: Jobs | null = null;
   const health = new Health({
     machine: () => watch.machine(),
     device: config.device,
@@ -293,7 +169,7 @@ async function build(
     brokerProblem: () => link.stats().problem,
     recognition: () => recognition.stats(),
     promiseProblem: () => keeper.problem(),
-    others: () => [...(doors?.problems() ?? []), ...watch.problems(), ...(jobs?.problems() ?? [])],
+    others: () => [...(doors?.problems() ?? []), ...watch.problems(), ...jobProblems()],
     ownRssBytes: () => process.memoryUsage.rss(),
     visionIsThread: isolation === 'thread',
   });
@@ -304,79 +180,91 @@ async function build(
   const totals = new StageTotals();
   vision.on('beat', (beat) => totals.beat(beat));
   const finished = wire({
-    vision,
-    pause,
-    recognition,
-    doors,
-    health,
-    log,
+    ...{ vision, pause, recognition, doors, health, log },
     onBeat: async () => {
       const report = await health.report();
       link.health(report);
       watch.reported(report, doors?.doors.map(({ status }) => status) ?? []);
     },
   });
-  const outflow = { vision, recognition, link, ready, log };
-  stops.push(() => runDry(outflow));
-  const started = Promise.all([
-    ready.then(() => doors?.start(signal)).then(() => link.start(signal)),
-    vision.start(signal),
-  ]);
-  // The models are being loaded meanwhile, and that is the moment with the most memory in use.
-  collectGarbage();
-  await started;
-  sayGallery();
-  sayControls();
+  return { watch, tally, totals, health, pause, sayControls, finished };
+}
 
-  const access = new Access(store, steady);
-  const control = await serveOnSocket(controlSocketPath(options.stateDir), {
-    ...houseMethods({ service, access }),
+/** A daemon that runs, and lets others ask. */
+interface Running extends Parts {
+  readonly care: Care;
+  readonly access: Access;
+  readonly signal: AbortSignal;
+  readonly stops: Stops;
+}
+
+/** The commands beside the daemon. */
+async function openControl(
+  { stateDir }: DaemonOptions,
+  { house, care, access, stops }: Running,
+): Promise<void> {
+  const { health, totals } = care;
+  const control = await serveOnSocket(controlSocketPath(stateDir), {
+    ...houseMethods({ service: house.service, access }),
     figures: async () => ({ health: await health.report(), stages: totals.figures() }),
-    ...doors?.methods,
+    ...house.doors?.methods,
+  });
+  stops.push(() => control.close());
+}
+
+/** The audit's first row, what is old goes, scheduled work begins, and systemd watches from now on. */
+async function startUpkeep(options: DaemonOptions, running: Running): Promise<Jobs> {
+  const { config, log } = options;
+  const { base, house, deciding, care, stops } = running;
+  const { store, steady, clock, notifier } = base;
+  const { strangers } = deciding;
+  const upkeep = new Upkeep({
+    ...{ store, log },
+    believedClock: () => steady.look(),
+    auditKeepDays: () => house.live.now.audit.keepDays,
+    keepsStrangers: strangers !== null,
+    onHead: (head) => house.link.auditHead(head),
   });
   stops.push(
-    () => control.close(),
     () => upkeep.stop(),
     () => strangers?.settled(),
     () => notifier.stopping(),
   );
-  notifier.watchdog(() => health.sinceBeat() < BEAT_PATIENCE_MS);
+  notifier.watchdog(() => care.health.sinceBeat() < BEAT_PATIENCE_MS);
   await auditStart(store, { version: MANIFEST.version, config });
   await upkeep.start();
-  const parts = { store, keeping: service.keeping, upkeep, health, clock, log, due: kept.due };
-  const scheduled = await openJobs(options, parts);
-  jobs = scheduled;
-  stops.push(() => scheduled.stop());
-  scheduled.start();
-  await offerReembedding(service, log);
-  await notifier.ready();
-  log.info({ device: config.device, isolation, cameras: cameras.length }, 'faced is running');
+  const { keeping } = house.service;
+  const jobs = await openJobs(options, {
+    ...{ store, keeping, upkeep, health: care.health, clock, log, due: base.kept.due },
+  });
+  stops.push(() => jobs.stop());
+  jobs.start();
+  return jobs;
+}
+
+/** Loaded beside all else: nobody waits for it. */
+function openWeb(
+  options: DaemonOptions,
+  { base, house, deciding, care, access, signal, stops }: Running,
+): void {
+  const { cameras, env, log } = options;
+  const { card, keeper, vision, store } = base;
+  const { service, live, link, doors } = house;
+  const { recognition, events, looks } = deciding;
+  const { watch, health, tally } = care;
   const web = openHttp(
     options,
     httpParts({
       ...{ place: options, live, cameras, env, signal, card, keeper, recognition, link, watch, doors },
-      ...{ service, access, vision, store, health, log, tally },
+      ...{ service, access, vision, store, health, log, tally, events, looks },
       configFile: options.configFile ?? null,
-      events: decided,
-      looks: { on: (listener) => feed.on('looked', listener) },
       onGalleryChanged: async () => {
         await keeper.refresh();
-        sayGallery();
+        house.sayGallery();
         await doors?.galleryChanged();
       },
     }),
     { version: MANIFEST.version, signal },
   );
   stops.push(async () => (await web)?.stop());
-  return {
-    finished,
-    service,
-    drained: (limitMs) => drained(outflow, limitMs),
-    reload: (next, by) => live.reload(next, by),
-  };
-}
-
-function latest(...times: readonly (number | null)[]): number | null {
-  const known = times.filter((time) => time !== null);
-  return known.length === 0 ? null : Math.max(...known);
 }

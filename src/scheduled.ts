@@ -25,7 +25,8 @@ export interface ScheduledDeps {
   readonly due: DueTimes;
 }
 
-interface Kept {
+/** What the last process wrote down. */
+export interface Kept {
   readonly due: DueTimes;
   /** The last wall clock that was believed, milliseconds since 1970. */
   readonly seenAt: number | null;

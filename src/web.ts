@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { type Config, editConfig, isFileOnly, SCHEMA, settingsFile, shownConfig } from './config/index.js';
 import { FacedError } from './domain/errors.js';
+import type { Problem } from './domain/problem.js';
 import { restoreBackup } from './gallery/backup-file.js';
 import type { HttpParts, MachineLook, RecogniserLook } from './http/parts.js';
 import type { HttpServer } from './http/server.js';
@@ -18,11 +19,6 @@ import type { PromiseKeeper } from './pipeline/promise.js';
 import { HeatWatch } from './system/heat-watch.js';
 import { type MachineProblem, machineProblems, machineState } from './system/machine.js';
 import { MemoryWatch } from './system/memory-watch.js';
-
-interface Problem {
-  readonly code: string;
-  readonly message: string;
-}
 
 /** The machine is looked at so often: temperatures and disks do not move faster. */
 const LOOK_MS = 10_000;

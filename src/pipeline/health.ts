@@ -1,4 +1,5 @@
 import { type ErrorCode, FacedError } from '../domain/errors.js';
+import type { Problem } from '../domain/problem.js';
 import { systemClock } from '../lib/clock.js';
 import type { BackendState, CameraStats, OutboxStats, StageTimes, VisionEvents } from './ports.js';
 import type { RecognitionStats } from './recognition.js';
@@ -23,11 +24,6 @@ export interface HealthSources {
   readonly ownRssBytes: () => number;
   /** Whether the vision worker's bytes are counted in the own ones (a thread). */
   readonly visionIsThread: boolean;
-}
-
-interface Problem {
-  readonly code: string;
-  readonly message: string;
 }
 
 /** null: the kernel does not say. */

@@ -1,4 +1,5 @@
 import { FacedError } from '../domain/errors.js';
+import type { Problem } from '../domain/problem.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 
@@ -33,11 +34,6 @@ export interface JobsOptions {
   readonly due: DueTimes;
   readonly writeDue: (due: DueTimes) => Promise<void>;
   readonly clock?: Pick<Clock, 'wall'>;
-}
-
-interface Problem {
-  readonly code: string;
-  readonly message: string;
 }
 
 /** A process that starts a little late has missed nothing that its first tick does not do. */

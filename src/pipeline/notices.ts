@@ -1,5 +1,6 @@
 import { ulid } from 'ulid';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { Problem } from '../domain/problem.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 
 export const NOTICE_KINDS = [
@@ -26,11 +27,6 @@ export interface Notice {
   /** `happened`: an instant, such as a spoof; the others come in pairs. */
   readonly state: 'raised' | 'cleared' | 'happened';
   /** Stable, of the error or event behind it. */
-  readonly code: string;
-  readonly message: string;
-}
-
-interface Problem {
   readonly code: string;
   readonly message: string;
 }
