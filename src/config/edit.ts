@@ -127,7 +127,8 @@ async function put(path: string, text: string): Promise<void> {
     });
   }
 }
-const NOT_OURS = new Set(['EROFS', 'EACCES', 'EPERM']);
+/** The last one: the file alone is mounted into a container, and no other can take its place. */
+const NOT_OURS = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY']);
 
 /** Null: there is no such file. */
 async function textOf(path: string): Promise<string | null> {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { editConfig, isFileOnly, loadConfig, shownConfig } from '../../src/config/index.js';
+import { withoutMounts } from '../gallery/support.js';
 import { temporaryDir } from '../helpers/dirs.js';
 
 const FILE = `# our door
@@ -127,6 +129,22 @@ test('where the file may not be written, changes are kept apart and hold in its 
     code: 'config.unwritable',
     fix: /state directory/,
   });
+});
+
+test('a file that is mounted by itself stays as it is', { skip: withoutMounts() }, async (t) => {
+  const folder = await temporaryDir(t);
+  const [file, settingsFile] = [join(folder, 'faced.yaml'), join(folder, 'settings.yaml')];
+  await writeFile(file, FILE);
+  assert.equal(spawnSync('mount', ['--bind', file, file]).status, 0);
+  const { source } = await editConfig({
+    file,
+    settingsFile,
+    env: {},
+    patch: { log: { level: 'warn' } },
+  }).finally(() => spawnSync('umount', ['-l', file]));
+  assert.equal(source, settingsFile);
+  assert.equal(await readFile(file, 'utf8'), FILE);
+  assert.deepEqual((await readdir(folder)).sort(), ['faced.yaml', 'settings.yaml']);
 });
 
 test('changes kept apart: the file stays as it is, null beats it, undo brings back what was, the environment is stronger', async (t) => {

@@ -29,7 +29,7 @@ export function configRoutes({ settings }: Context): Route[] {
       tag: 'config',
       summary: 'Change settings',
       description:
-        'A JSON merge patch (RFC 7396): null brings a default back. The whole is checked before anything is written; comments in the file stay. `needRestart` lists what holds from the next start only, `overridden` what a variable of the environment keeps as it is.',
+        'A JSON merge patch (RFC 7396): null brings a default back. The whole is checked before anything is written; comments in the file stay. Where the file may not be written, changes are kept in the state directory and hold in its place. `needRestart` lists what holds from the next start only, `overridden` what a variable of the environment keeps as it is.',
       who: 'admin',
       body: Anything,
       answer: object({
