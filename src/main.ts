@@ -1,3 +1,5 @@
+import './lib/no-telemetry.js';
+
 // Signals are taken before anything else is loaded: a service that is stopped while it starts ends as cleanly as later.
 const abort = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => abort.abort(name));

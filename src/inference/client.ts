@@ -1,3 +1,4 @@
+import '../lib/no-telemetry.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Embedding } from '../domain/embedding.js';

@@ -1,3 +1,4 @@
+import '../lib/no-telemetry.js';
 import { FacedError } from '../domain/errors.js';
 
 /** Where a session runs. */

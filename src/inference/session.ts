@@ -1,3 +1,4 @@
+import '../lib/no-telemetry.js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { FacedError } from '../domain/errors.js';
 import { Serial } from '../lib/serial.js';

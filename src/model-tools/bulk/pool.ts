@@ -1,3 +1,4 @@
+import '../../lib/no-telemetry.js';
 import { Worker } from 'node:worker_threads';
 import { FacedError } from '../../domain/errors.js';
 import { Caller, channelOf } from '../../lib/rpc.js';
