@@ -42,8 +42,6 @@ interface Running {
   lastSign: number;
   /** It has answered `start`: from here on its end is a crash. */
   ready: boolean;
-  /** Resolves when `start` was answered, whatever the answer. */
-  answered: Promise<unknown>;
   /** Ends it at once; nothing of it is heard any more. */
   end(): Promise<void>;
 }
@@ -90,9 +88,7 @@ class SupervisedVision implements Vision {
   /** Resolves when the models are loaded and the cameras are being opened. Rejects when that can never work. */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const giveUp = (): void => {
-      if (this.#running !== undefined) void this.#giveUp(this.#running);
-    };
+    const giveUp = (): void => void this.#running?.end();
     signal.addEventListener('abort', giveUp, { once: true });
     try {
       await this.#launch();
@@ -111,7 +107,7 @@ class SupervisedVision implements Vision {
   async stop(): Promise<void> {
     this.#stopping.abort();
     clearInterval(this.#watch);
-    if (this.#running?.ready === false) await this.#giveUp(this.#running);
+    if (this.#running?.ready === false) await this.#running.end();
     await this.#restarting;
     const running = this.#running;
     this.#running = undefined;
@@ -211,10 +207,8 @@ class SupervisedVision implements Vision {
       fix: 'Run `faced doctor`; a slow card or too little memory are the usual reasons.',
     });
     const timer = setTimeout(() => running.caller.fail(timeout), this.#options.startMs ?? DEFAULT_START_MS);
-    const starting = running.caller.call('start', { ...this.#options.options, memory: this.#memory });
-    running.answered = starting.catch(() => undefined);
     try {
-      await starting;
+      await running.caller.call('start', { ...this.#options.options, memory: this.#memory });
     } catch (error) {
       if (this.#running === running) this.#running = undefined;
       await running.end();
@@ -227,16 +221,6 @@ class SupervisedVision implements Vision {
     if (this.#pace !== null) this.pace(this.#pace);
     if (this.#memory > 0) this.memory(this.#memory);
     for (const one of this.#pending) void this.#ask(one, running);
-  }
-
-  /** Ends a worker that is still starting. A thread is asked first: ending it in the middle of native code can abort the process. */
-  async #giveUp(running: Running): Promise<void> {
-    if (this.#options.isolation === 'thread') {
-      const gone = running.caller.call('stop').then(() => running.answered);
-      const patience = sleep(STOP_PATIENCE_MS, undefined, { ref: false });
-      await Promise.race([gone.catch(() => undefined), patience]);
-    }
-    await running.end();
   }
 
   #spawn(): Running {
@@ -276,7 +260,6 @@ class SupervisedVision implements Vision {
       startedAt: now,
       lastSign: now,
       ready: false,
-      answered: Promise.resolve(),
       end: async () => {
         ended = true;
         const left = leave();
@@ -326,6 +309,7 @@ class SupervisedVision implements Vision {
         await this.#launch();
         break;
       } catch (error) {
+        if (signal.aborted) return;
         const { code, message } = FacedError.from(error);
         this.#options.log.error({ code, reason: message }, 'the vision worker could not be started again');
         this.#rejectPending(

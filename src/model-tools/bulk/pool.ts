@@ -14,7 +14,6 @@ export class Pool {
   readonly #idle: Member[];
   readonly #members: readonly Member[];
   readonly #waiting: ((member: Member) => void)[] = [];
-  readonly #running = new Set<Promise<unknown>>();
   #busyMs = 0;
 
   /** One thread for each entry of `workerData`. */
@@ -38,24 +37,31 @@ export class Pool {
   }
 
   async call<Result>(method: string, argument: unknown): Promise<Result> {
-    const member =
-      this.#idle.shift() ?? (await new Promise<Member>((resolve) => this.#waiting.push(resolve)));
+    const member = await this.#take();
     const started = performance.now();
     try {
-      const running = member.caller.call<Result>(method, argument);
-      this.#running.add(running);
-      return await running.finally(() => this.#running.delete(running));
+      return await member.caller.call<Result>(method, argument);
     } finally {
       this.#busyMs += performance.now() - started;
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#idle.push(member);
-      else next(member);
+      this.#give(member);
     }
   }
 
-  /** What runs is waited for: a thread that is cut off in a run of ONNX Runtime aborts the whole process. */
+  /** What runs or waits is waited for: a thread that is cut off in a run of ONNX Runtime aborts the whole process. */
   async stop(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
-    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+    const members = await Promise.all(this.#members.map(() => this.#take()));
+    await Promise.all(members.map(({ worker }) => worker.terminate()));
+    // Whoever calls now hears that the threads have ended.
+    for (const member of members) this.#give(member);
+  }
+
+  async #take(): Promise<Member> {
+    return this.#idle.shift() ?? new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #give(member: Member): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#idle.push(member);
+    else next(member);
   }
 }
