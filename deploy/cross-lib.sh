@@ -138,9 +138,10 @@ native_parts() (
   FACED_OPENCV_INCLUDE="$dir/root/usr/include/opencv4" "${gyp[@]}" --directory "$dir/tree/native/opencv" >"$dir/addon.log" 2>&1 ||
     die "the addon does not build for $arch, $suite: see $dir/addon.log"
   cp "$dir/tree/native/opencv/build/Release/faced_opencv.node" "$out/"
+  sh native/opencv/stand-ins.sh "$out/stand-ins"
   sqlite_for "$arch"
   cp "$CROSS_DIR/sqlite-$arch/better_sqlite3.node" "$out/"
-  "$STRIP" --strip-unneeded "$out"/*
+  find "$out" -type f -exec "$STRIP" --strip-unneeded {} +
   echo "$key" >"$dir/.native-stamp"
 )
 

@@ -64,7 +64,7 @@ stage() {
   # What is read beside the code: pages, the scenario of the demo.
   (cd src && find . -type f ! -name "*.ts" -exec install -D -m 0644 {} "$app/src/{}" \;)
   cp -a models docs package.json README.md LICENSE CHANGELOG.md "$app/"
-  cp "$native/faced_opencv.node" "$app/native/opencv/build/Release/"
+  cp -a "$native/faced_opencv.node" "$native/stand-ins" "$app/native/opencv/build/Release/"
   cp "$native/faced-lock" "$app/native/lock/build/"
   node_modules_for "$app" "$(node_arch_of "$arch")"
   mkdir -p "$app/node_modules/better-sqlite3/build/Release"

@@ -28,6 +28,8 @@
       'cflags!': ['-fno-exceptions'],
       'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-std=gnu++20'],
       'cflags_cc': ['-std=c++17', '-fexceptions', '-Wall', '-Wextra', '-Wno-unused-parameter', '-fvisibility=hidden'],
+      # An rpath of the old kind counts for the libraries of our libraries too: stand-ins.sh says what is found there.
+      'ldflags': ["-Wl,--disable-new-dtags,-rpath,'$$ORIGIN/stand-ins'"],
       'libraries': ['-lopencv_videoio', '-lopencv_imgcodecs', '-lopencv_imgproc', '-lopencv_core', '-pthread'],
     },
   ],

@@ -25,4 +25,12 @@ fi
 
 cd "$root"
 # shellcheck disable=SC2086 # an empty nodedir is no argument
-exec npx --no-install node-gyp rebuild --directory native/opencv $nodedir ${FACED_ARCH:+--arch="$FACED_ARCH"} "$@"
+npx --no-install node-gyp rebuild --directory native/opencv $nodedir ${FACED_ARCH:+--arch="$FACED_ARCH"} "$@"
+
+release=native/opencv/build/Release
+sh native/opencv/stand-ins.sh "$release/stand-ins"
+# Another OpenCV may call more of the real libraries than could be stood in for; then it has them.
+if [ -z "${FACED_SYSROOT:-}" ] && ! node -e "require('./$release/faced_opencv.node')" 2>/dev/null; then
+  echo "the addon does not load with stand-ins for GDAL and GDCM; the libraries themselves are taken"
+  rm -rf "$release/stand-ins"
+fi
