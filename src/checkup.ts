@@ -11,6 +11,7 @@ import {
   type Place,
 } from './assemble.js';
 import type { Config } from './config/index.js';
+import type { Check } from './domain/check.js';
 import { FacedError } from './domain/errors.js';
 import type { Person } from './domain/person.js';
 import { askKernel } from './door/clock-trust.js';
@@ -23,13 +24,7 @@ import { ROOT } from './lib/program.js';
 import { callSocket } from './lib/socket-rpc.js';
 import type { DaemonFigures } from './pipeline/figures.js';
 import { readBoard } from './system/board.js';
-import {
-  type Check,
-  type ModelFinding,
-  type PromiseFinding,
-  runDoctor,
-  type SamplesFinding,
-} from './system/doctor.js';
+import { type ModelFinding, type PromiseFinding, runDoctor, type SamplesFinding } from './system/doctor.js';
 import type { BackendOptions } from './system/doctor-backend.js';
 import type { DoorFinding } from './system/doctor-door.js';
 import { boardReport } from './system/report.js';

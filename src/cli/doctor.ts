@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { checkup, reportOf } from '../checkup.js';
-import type { Check } from '../system/doctor.js';
+import type { Check } from '../domain/check.js';
 import { type CommandIo, type ExitCode, parse, usage } from './command.js';
 import { withHouse } from './house.js';
 import { COMMON_OPTIONS, settings } from './settings.js';

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Embedding, EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
-import type { Match, Person, PersonRef } from '../domain/person.js';
+import type { Match, Person, PersonRef, UnknownGroup } from '../domain/person.js';
 import { type Logger, silentLogger } from '../lib/log.js';
 import { entry } from '../lib/program.js';
 import { Caller, channelOf } from '../lib/rpc.js';
@@ -32,7 +32,6 @@ import type {
   SignedHead,
   Store,
   UnknownFace,
-  UnknownGroup,
 } from '../pipeline/ports.js';
 import type { Migrated } from './migrate.js';
 import type { Scoring } from './search.js';

@@ -271,7 +271,7 @@ export class LocalStore {
   }
 
   async #redact(): Promise<void> {
-    const { db, log, gallery } = this.#now;
+    const { db, log } = this.#now;
     const waiting = db.prepare('SELECT person_id FROM redactions').pluck().all() as string[];
     for (const person of waiting) {
       await log.redact(person);

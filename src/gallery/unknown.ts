@@ -1,6 +1,7 @@
 import { monotonicFactory } from 'ulid';
 import type { FaceQuality } from '../domain/face.js';
-import type { NewUnknownFace, UnknownFace, UnknownGroup } from '../pipeline/ports.js';
+import type { UnknownGroup } from '../domain/person.js';
+import type { NewUnknownFace, UnknownFace } from '../pipeline/ports.js';
 import type { Db } from './database.js';
 import { emptyLog, forGood } from './for-good.js';
 import type { Sealer } from './seal.js';

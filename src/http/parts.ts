@@ -1,4 +1,6 @@
+import type { Check } from '../domain/check.js';
 import type { RecognitionEvent } from '../domain/event.js';
+import type { MachineLook } from '../domain/machine.js';
 import type { Logger } from '../lib/log.js';
 import type { Access } from '../pipeline/access.js';
 import type { Looked } from '../pipeline/event.js';
@@ -63,14 +65,6 @@ export interface RecogniserLook {
   readonly curve: FalseMatchCurve | null;
 }
 
-/** One line of `faced doctor`. */
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly fix?: string;
-}
-
 /** The doors of the house. How a door is asked, and what it makes of it, is its own business. */
 export interface DoorsPart {
   status(): readonly DoorState[];
@@ -89,21 +83,6 @@ export interface DoorState {
   readonly state: string;
   /** Null without a door contact. */
   readonly open: boolean | null;
-}
-
-/** null: the kernel does not say. */
-export interface MachineLook {
-  readonly temperatureC: number | null;
-  readonly diskFree: number | null;
-  readonly diskTotal: number | null;
-  readonly memoryFree: number | null;
-  readonly memoryTotal: number | null;
-  /** 0: enough, 1: low, 2: critical. */
-  readonly memoryLevel: number | null;
-  /** 0: the cameras go at full pace. */
-  readonly heatLevel: number;
-  /** How often that changed since the start. */
-  readonly heatSteps: number;
 }
 
 /** Each final decision, as it is made. */

@@ -1,4 +1,5 @@
 import { type ErrorCode, FacedError } from '../domain/errors.js';
+import type { MachineLook } from '../domain/machine.js';
 import type { Problem } from '../domain/problem.js';
 import { systemClock } from '../lib/clock.js';
 import type { BackendState, CameraStats, OutboxStats, StageTimes, VisionEvents } from './ports.js';
@@ -26,16 +27,8 @@ export interface HealthSources {
   readonly visionIsThread: boolean;
 }
 
-/** null: the kernel does not say. */
-export interface MachineReport {
-  readonly temperatureC: number | null;
-  /** 0: enough, 1: low, 2: critical. */
-  readonly memoryLevel: number | null;
-  /** 0: the cameras go at full pace; higher: slower, for heat's sake. */
-  readonly heatLevel: number;
-  /** How often that changed since the start. */
-  readonly heatSteps: number;
-}
+/** What of the machine goes into the report. */
+export type MachineReport = Pick<MachineLook, 'temperatureC' | 'memoryLevel' | 'heatLevel' | 'heatSteps'>;
 
 /** A frame rate is taken over at least so long. */
 const RATE_OVER_MS = 5_000;

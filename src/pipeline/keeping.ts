@@ -1,7 +1,7 @@
 import type { EmbeddingSpace } from '../domain/embedding.js';
 import { FacedError } from '../domain/errors.js';
 import type { RecognitionEvent } from '../domain/event.js';
-import type { PersonRef } from '../domain/person.js';
+import type { PersonRef, UnknownGroup } from '../domain/person.js';
 import type { CallContext } from '../lib/rpc.js';
 import type { Enroller } from './enroller.js';
 import type { Verdict } from './enrolment.js';
@@ -16,7 +16,6 @@ import type {
   SampleInfo,
   SignedHead,
   Store,
-  UnknownGroup,
   Vision,
 } from './ports.js';
 

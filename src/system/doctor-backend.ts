@@ -1,5 +1,5 @@
+import type { Check } from '../domain/check.js';
 import { type Board, PROFILES } from './board.js';
-import type { Check } from './doctor.js';
 
 /** An engine process that answered, and answered right. */
 export interface EngineFinding {

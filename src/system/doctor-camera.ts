@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Check } from './doctor.js';
+import type { Check } from '../domain/check.js';
 
 /** What can be said of each camera without opening it (the daemon may have it). */
 export function cameraChecks(

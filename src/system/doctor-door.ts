@@ -1,7 +1,7 @@
 import { constants, existsSync, readFileSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Check } from './doctor.js';
+import type { Check } from '../domain/check.js';
 
 /** One configured door, as far as this machine can be checked for it. */
 export interface DoorFinding {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Check } from './doctor.js';
+import type { Check } from '../domain/check.js';
 import { freeMemory, memoryFigures, usableMemory } from './memory.js';
 
 const LEAST_NODE = [20, 17] as const;

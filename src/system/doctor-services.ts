@@ -4,7 +4,8 @@ import { stat } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Check, KeyFinding, KeyKind } from './doctor.js';
+import type { Check } from '../domain/check.js';
+import type { KeyFinding, KeyKind } from './doctor.js';
 import { octal } from './doctor-machine.js';
 
 const BROKER_TIMEOUT_MS = 5000;

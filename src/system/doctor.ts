@@ -1,3 +1,4 @@
+import type { Check } from '../domain/check.js';
 import { type Board, boardProblem, describeBoard, readBoard } from './board.js';
 import { type BackendOptions, backendCheck } from './doctor-backend.js';
 import { cameraChecks } from './doctor-camera.js';
@@ -5,15 +6,6 @@ import { type DoorOptions, doorChecks } from './doctor-door.js';
 import { diskCheck, memoryCheck, nodeCheck, stateDirCheck } from './doctor-machine.js';
 import { brokerCheck, clockCheck, keyCheck } from './doctor-services.js';
 import { lookAtBoard } from './hardware.js';
-
-/** One line of `faced doctor`. */
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  /** What to do about it, as a sentence; there whenever `ok` is false. */
-  readonly fix?: string;
-}
 
 /** Where the gallery's key comes from. */
 export type KeyKind = 'credential' | 'file' | 'state';

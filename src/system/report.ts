@@ -1,7 +1,7 @@
+import type { Check } from '../domain/check.js';
 import type { DaemonFigures } from '../pipeline/figures.js';
 import type { HeatReading } from '../pipeline/heat-governor.js';
 import { type Board, PROFILES } from './board.js';
-import type { Check } from './doctor.js';
 import { readHeat, thermalZones } from './heat.js';
 import { memoryFigures } from './memory.js';
 

@@ -1,22 +1,19 @@
 /** What the API answers, as far as the page reads it; src/http/routes has the schemas. */
+import type { Check } from '../../src/domain/check.js';
 import type { RecognitionEvent } from '../../src/domain/event.js';
 import type { FaceQuality, PoorReason } from '../../src/domain/face.js';
-import type { PersonRef } from '../../src/domain/person.js';
+import type { MachineLook } from '../../src/domain/machine.js';
+import type { Person, PersonRef, UnknownGroup } from '../../src/domain/person.js';
+import type { Problem } from '../../src/domain/problem.js';
 
 export type Event = RecognitionEvent;
 export type Decision = RecognitionEvent['decision'];
-export type { FaceQuality, PersonRef, PoorReason };
+export type { Check, FaceQuality, Person, PersonRef, PoorReason, UnknownGroup };
 
 export interface Session {
   readonly account: { readonly id: string; readonly name: string } | null;
   readonly csrf: string | null;
   readonly firstStart: boolean;
-}
-
-export interface Person extends PersonRef {
-  readonly samples: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
 }
 
 export interface Sample {
@@ -94,44 +91,19 @@ export interface Recogniser {
   readonly curve: Curve | null;
 }
 
-export interface UnknownGroup {
-  readonly group: string;
-  readonly faces: number;
-  readonly cameras: readonly string[];
-  readonly firstSeen: number;
-  readonly lastSeen: number;
-  readonly expiresAt: number;
-}
-
 export interface Health {
   readonly version: string;
   readonly device: string;
   readonly uptimeS: number;
   readonly state: 'ok' | 'degraded';
-  readonly problems: readonly { readonly code: string; readonly message: string }[];
+  readonly problems: readonly Problem[];
   readonly cameras: readonly CameraHealth[];
   readonly outbox: { readonly waiting: number; readonly limit: number; readonly dropped: number };
   readonly rssBytes: number;
   readonly broker: { readonly connected: boolean };
   readonly waiting: { readonly looks: number; readonly unrecorded: number };
-  readonly machine: {
-    readonly temperatureC: number | null;
-    readonly diskFree: number | null;
-    readonly diskTotal: number | null;
-    readonly memoryFree: number | null;
-    readonly memoryTotal: number | null;
-    readonly memoryLevel: number | null;
-    /** The cameras’ pace, for the sake of heat: 0 full, 3 slowest. */
-    readonly heatLevel: number;
-  };
+  readonly machine: MachineLook;
   readonly stages: Readonly<Record<string, { totalMs: number; count: number; maxMs: number }>>;
-}
-
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly fix?: string;
 }
 
 /** A part of the configuration's JSON Schema. */

@@ -2,7 +2,7 @@
 import type { Embedding, EmbeddingSpace } from '../../domain/embedding.js';
 import type { RecognitionEvent } from '../../domain/event.js';
 import type { FaceQuality } from '../../domain/face.js';
-import type { Match, Person, PersonRef } from '../../domain/person.js';
+import type { Match, Person, PersonRef, UnknownGroup } from '../../domain/person.js';
 import type { AuditEntry, AuditFilter, AuditRow, AuditState, HeadClaim, SignedHead } from './audit.js';
 
 export interface NewSample {
@@ -68,19 +68,6 @@ export interface NewUnknownFace {
 export interface UnknownFace extends NewUnknownFace {
   readonly id: string;
   readonly group: string;
-}
-
-/** Looks that are taken to be of one stranger. */
-export interface UnknownGroup {
-  readonly group: string;
-  readonly faces: number;
-  readonly cameras: readonly string[];
-  readonly firstSeen: number;
-  readonly lastSeen: number;
-  /** When the last of them is gone. */
-  readonly expiresAt: number;
-  /** Id of the best of them. */
-  readonly best: string;
 }
 
 /** A backup that was just made, and where the key that opens it is. */
