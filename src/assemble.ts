@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withFrame } from './camera/source-uri.js';
 import { type Config, doorsLiveness } from './config/index.js';
-import type { FacedError } from './domain/errors.js';
+import { FacedError } from './domain/errors.js';
 import type { LivenessMode } from './domain/liveness.js';
 import { createStore } from './gallery/index.js';
 import type { ModelCard } from './inference/card.js';
@@ -12,6 +12,8 @@ import { ModelStore } from './inference/store.js';
 import type { Clock } from './lib/clock.js';
 import type { Logger } from './lib/log.js';
 import { entry } from './lib/program.js';
+import type { Methods } from './lib/rpc.js';
+import { type ControlServer, serveOnSocket } from './lib/socket-rpc.js';
 import { createBroker } from './mqtt/broker.js';
 import { createMqttLink, type MqttLink } from './mqtt/client.js';
 import type { DoorPort } from './mqtt/command-forms.js';
@@ -37,6 +39,20 @@ export interface Place {
 
 export function controlSocketPath(stateDir: string): string {
   return join(stateDir, 'control.sock');
+}
+
+/** Commands of this user reach the daemon by it. Throws `daemon.no-socket`. */
+export async function serveCommands(stateDir: string, methods: Methods): Promise<ControlServer> {
+  const path = controlSocketPath(stateDir);
+  try {
+    return await serveOnSocket(path, methods);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FacedError('daemon.no-socket', `${path} cannot be made: ${why}`, {
+      fix: 'Remove what is there, and keep the state on a disk that takes Unix sockets (not exFAT, not a share).',
+      cause,
+    });
+  }
 }
 
 export function openStore(

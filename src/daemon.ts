@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { controlSocketPath } from './assemble.js';
+import { serveCommands } from './assemble.js';
 import type { Config } from './config/index.js';
 import { type Deciding, openDeciding } from './deciding.js';
 import type { RecognitionEvent } from './domain/event.js';
@@ -10,7 +10,6 @@ import { type Household, openHousehold, type Stops } from './household.js';
 import { Tally } from './http/tally.js';
 import { collectGarbage } from './lib/garbage.js';
 import { ROOT } from './lib/program.js';
-import { serveOnSocket } from './lib/socket-rpc.js';
 import type { ConfigChange } from './live-config.js';
 import { Access } from './pipeline/access.js';
 import { livenessReport } from './pipeline/event.js';
@@ -204,7 +203,7 @@ async function openControl(
   { house, care, access, stops }: Running,
 ): Promise<void> {
   const { health, totals } = care;
-  const control = await serveOnSocket(controlSocketPath(stateDir), {
+  const control = await serveCommands(stateDir, {
     ...houseMethods({ service: house.service, access }),
     figures: async () => ({ health: await health.report(), stages: totals.figures() }),
     ...house.doors?.methods,

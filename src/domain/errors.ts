@@ -105,6 +105,7 @@ export const ERROR_CODES = {
   'system.clock-wrong': 'The clock is far from any time that can be right.',
   // processes
   'daemon.absent': 'No daemon runs in this state directory.',
+  'daemon.no-socket': 'The socket by which commands reach the daemon cannot be made.',
   'rpc.closed': 'The worker ended before it answered.',
   'rpc.timeout': 'The worker did not answer in time.',
   'vision.crashed': 'The vision process ended unexpectedly and is started again.',

@@ -84,7 +84,10 @@ function inside(folder: string, file: string, card: string): string {
 async function jsonFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw error;
+    throw new FacedError('model.missing', `the folder of models ${folder} cannot be read: ${error.message}`, {
+      fix: 'Let the user that faced runs as read it, or name another one: FACED_MODELS_DIR.',
+      cause: error,
+    });
   });
   return names
     .filter((name) => name.endsWith('.json'))

@@ -142,6 +142,14 @@ test('a model that is cut off, of another shape, or whose card lies or leaves it
   assert.equal((answer as Identified).images[0]?.faces[0]?.decision, 'known', 'nothing was lost');
 });
 
+test('a folder in the place of the socket for commands', async (t) => {
+  const faced = await facedIn(t, { FACED_MQTT_EMBEDDED_PORT: '0', FACED_HTTP_PORT: '0' });
+  await mkdir(join(faced.stateDir, 'control.sock'));
+  const daemon = await faced.run('run');
+  assert.equal(daemon.code, 1);
+  assert.match(daemon.stderr, /control\.sock.*\(daemon\.no-socket\)/);
+});
+
 test('names: emoji and a slash are names; 300 characters, a line break or nothing are not', async (t) => {
   const dir = await temporaryDir(t);
   const faced = await facedIn(t);

@@ -149,3 +149,11 @@ test('where models live', () => {
 test('the folder of shipped cards is found from the compiled code', () => {
   assert.match(SHIPPED_CARDS, /\/models$/);
 });
+
+test('a folder of models that cannot be read is said with the mend; one that is not there is empty', async (t) => {
+  const dir = await temporaryDir(t);
+  const file = join(dir, 'file');
+  await writeFile(file, '');
+  await assert.rejects(loadCards(file), { code: 'model.missing', fix: /FACED_MODELS_DIR/ });
+  assert.ok((await loadCards(join(dir, 'nowhere'))).has('mobilefacenet'));
+});
