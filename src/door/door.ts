@@ -253,12 +253,12 @@ export class Door {
     this.#look({ ...this.#view, pulseUntil: now + pulseMs, changedAt: now });
     try {
       await this.#deps.lock.unlock(pulseMs);
-      this.#put({ kind: 'lockAnswered', grant: grant.id, ok: true, code: null });
+      this.#put({ kind: 'lockAnswered', grant, ok: true, code: null });
     } catch (error) {
       const { code } = FacedError.from(error);
       // A lock that rests is well.
       this.#look({ ...this.#view, ...(code === 'busy' ? { pulseUntil: now } : { broken: true }) });
-      this.#put({ kind: 'lockAnswered', grant: grant.id, ok: false, code });
+      this.#put({ kind: 'lockAnswered', grant, ok: false, code });
     }
   }
 

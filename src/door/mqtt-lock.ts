@@ -14,12 +14,19 @@ export interface MqttLockPort {
   subscribe(topic: string, listener: (payload: string) => void): () => void;
 }
 
+type LockSays = 'locked' | 'unlocked' | 'jammed';
 type MqttLockOptions = Extract<LockOptions, { driver: 'mqtt' }>;
+
+/** Locking is tried again after so long, each time twice as long, until the lock says that it did. */
+const RETRY_MS = { first: 1000, longest: 60_000 };
+/** A broker that does not answer must not hold up the end. */
+const LAST_WORD_MS = 1000;
 
 /**
  * A lock of others behind the broker (zigbee2mqtt, Nuki, ESPHome). It has to say on its state topic that it moved;
- * what it does not confirm counts as not known. It has its own longest pulse, or is locked by a second message here;
- * that message is lost when faced or the broker dies in between, which is why docs/door.md prefers a wire.
+ * what it does not confirm counts as not known. It has its own longest pulse, or is locked by a second message here,
+ * which is said again until the lock confirms it; it is lost when faced dies in between, which is why docs/door.md
+ * prefers a wire.
  */
 export class MqttLock implements Lock {
   readonly #events: TypedEvents<LockEvents>;
@@ -28,7 +35,10 @@ export class MqttLock implements Lock {
   readonly #clock: Clock;
   #unsubscribe: (() => void) | null = null;
   #relock: NodeJS.Timeout | null = null;
-  #heard: ((state: 'locked' | 'unlocked' | 'jammed') => void) | null = null;
+  #heard: ((state: LockSays) => void) | null = null;
+  #said: LockSays | null = null;
+  #failed = false;
+  #stopped = true;
 
   constructor(
     options: MqttLockOptions,
@@ -44,55 +54,72 @@ export class MqttLock implements Lock {
 
   async start(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => void this.stop(), { once: true });
-    const names = Object.entries(this.#options.states) as ['locked' | 'unlocked' | 'jammed', string][];
+    this.#stopped = false;
+    const names = Object.entries(this.#options.states) as [LockSays, string][];
     this.#unsubscribe = this.#port.subscribe(this.#options.stateTopic, (payload) => {
       const state = names.find(([, text]) => text === payload)?.[0];
       if (state === undefined) return;
+      this.#said = state;
       this.#events.emit('moved', { to: state, at: this.#clock.monotonic() });
+      if (this.#failed && state === 'locked') {
+        this.#failed = false;
+        this.#events.emit('recovered', {});
+      }
       this.#heard?.(state);
     });
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#unsubscribe?.();
     this.#unsubscribe = null;
     if (this.#relock === null) return;
     clearTimeout(this.#relock);
     this.#relock = null;
-    await this.#port.publish(this.#options.commandTopic, this.#options.lockPayload).catch(() => {});
+    const { commandTopic, lockPayload } = this.#options;
+    const said = this.#port.publish(commandTopic, lockPayload).catch(() => {});
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, LAST_WORD_MS);
+      void said.then(() => {
+        clearTimeout(limit);
+        resolve();
+      });
+    });
   }
 
   async unlock(pulseMs: number): Promise<void> {
-    const { commandTopic, unlockPayload } = this.#options;
-    const obeyed = this.#waitFor('unlocked');
-    try {
-      await this.#port.publish(commandTopic, unlockPayload);
-    } catch (cause) {
+    // Whatever comes of the order: it may open although nobody says so.
+    this.#lockAfter(pulseMs, RETRY_MS.first);
+    await this.#order('unlocked', this.#options.unlockPayload);
+  }
+
+  async lock(): Promise<void> {
+    await this.#order('locked', this.#options.lockPayload);
+  }
+
+  async #order(wanted: 'locked' | 'unlocked', payload: string): Promise<void> {
+    const obeyed = this.#waitFor(wanted);
+    const sent = this.#port.publish(this.#options.commandTopic, payload).catch((cause: unknown) => {
       obeyed.cancel();
       throw new FacedError('door.lock-failed', 'the broker could not be reached', { cause });
-    }
+    });
+    // Both at once: a broker that hangs keeps the message as long as it likes.
+    await Promise.all([sent, obeyed.answer]);
+  }
+
+  #lockAfter(ms: number, retryMs: number): void {
     if (this.#relock !== null) clearTimeout(this.#relock);
-    // Also when it does not answer: it may have opened all the same.
     this.#relock = setTimeout(() => {
       this.#relock = null;
       this.lock().catch((error: unknown) => {
         const { code, message } = FacedError.from(error);
-        this.#events.emit('failed', { code, message });
+        if (!this.#failed) this.#events.emit('failed', { code, message });
+        this.#failed = true;
+        // A bolt that is stuck is not pushed again and again; an unlock meanwhile has an end of its own.
+        if (this.#stopped || this.#relock !== null || this.#said === 'jammed') return;
+        this.#lockAfter(retryMs, Math.min(RETRY_MS.longest, 2 * retryMs));
       });
-    }, pulseMs);
-    await obeyed.answer;
-  }
-
-  async lock(): Promise<void> {
-    const { commandTopic, lockPayload } = this.#options;
-    const obeyed = this.#waitFor('locked');
-    try {
-      await this.#port.publish(commandTopic, lockPayload);
-    } catch (cause) {
-      obeyed.cancel();
-      throw new FacedError('door.lock-failed', 'the broker could not be reached', { cause });
-    }
-    await obeyed.answer;
+    }, ms);
   }
 
   /** The newest order is the one that is waited for. */
@@ -112,7 +139,7 @@ export class MqttLock implements Lock {
           ),
         answerMs,
       );
-      const heard = (state: 'locked' | 'unlocked' | 'jammed') => {
+      const heard = (state: LockSays) => {
         if (state === wanted) done(resolve);
         if (state === 'jammed')
           done(() => reject(new FacedError('door.lock-failed', 'the lock says it is jammed')));

@@ -35,7 +35,8 @@ export type DoorInput =
   | { readonly kind: 'audited'; readonly grant: string; readonly ok: boolean }
   | {
       readonly kind: 'lockAnswered';
-      readonly grant: string;
+      /** Whole: a lock may answer long after the door has gone on. */
+      readonly grant: Grant;
       readonly ok: boolean;
       readonly code: string | null;
     }

@@ -175,16 +175,13 @@ class Draft {
     this.#tell('granted', grant);
   }
 
-  lockAnswered({ grant: id, ok, code }: Extract<DoorInput, { kind: 'lockAnswered' }>): void {
-    const { pending } = this.state;
-    const grant = pending?.grant.id === id ? pending.grant : null;
+  lockAnswered({ grant, ok, code }: Extract<DoorInput, { kind: 'lockAnswered' }>): void {
     this.effects.push({
       kind: 'audit',
       what: ok ? 'unlocked' : 'unlock-failed',
-      detail: { grant: id, ...(code === null ? {} : { code }) },
+      detail: { grant: grant.id, ...(code === null ? {} : { code }) },
     });
-    if (grant === null) return;
-    this.state = { ...this.state, pending: null };
+    if (this.state.pending?.grant.id === grant.id) this.state = { ...this.state, pending: null };
     if (!ok) this.#tell('unlock-failed', grant);
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import type { AccessPolicy } from '../../src/door/access.js';
 import { AuditTrail } from '../../src/door/audit-trail.js';
@@ -323,9 +324,8 @@ test('a clock that jumps is not believed until the kernel was asked again', asyn
   assert.equal(trust.synchronised(), false);
 });
 
-test('a lock over MQTT: what it does not confirm is not known, and nothing is sent later', async (t) => {
-  const sent: string[] = [];
-  let connected = true;
+/** A lock over MQTT whose broker is a function; `t` holds the timers. */
+async function mqttLock(t: TestContext, answerMs: number, publish: (payload: string) => Promise<void>) {
   let say: (payload: string) => void = () => {};
   const lock = new MqttLock(
     {
@@ -335,16 +335,13 @@ test('a lock over MQTT: what it does not confirm is not known, and nothing is se
       lockPayload: 'LOCK',
       stateTopic: 'lock/state',
       states: { locked: 'LOCKED', unlocked: 'UNLOCKED', jammed: 'JAMMED' },
-      answerMs: 50,
+      answerMs,
     },
     {
       clock: systemClock,
       onError: (error) => assert.fail(String(error)),
       port: {
-        publish: async (_topic, payload) => {
-          if (!connected) throw new Error('not connected');
-          sent.push(payload);
-        },
+        publish: (_topic, payload) => publish(payload),
         subscribe: (_topic, listener) => {
           say = listener;
           return () => {};
@@ -352,8 +349,24 @@ test('a lock over MQTT: what it does not confirm is not known, and nothing is se
       },
     },
   );
-  t.after(() => lock.stop());
+  const news: string[] = [];
+  lock.on('failed', ({ code }) => news.push(code));
+  lock.on('recovered', () => news.push('recovered'));
+  t.after(() => {
+    t.mock.timers.reset();
+    return lock.stop();
+  });
   await lock.start(new AbortController().signal);
+  return { lock, news, say: (payload: string) => say(payload) };
+}
+
+test('a lock over MQTT: what it does not confirm is not known, and nothing is sent later', async (t) => {
+  const sent: string[] = [];
+  let connected = true;
+  const { lock, say } = await mqttLock(t, 50, async (payload) => {
+    if (!connected) throw new Error('not connected');
+    sent.push(payload);
+  });
   const opened = lock.unlock(10_000);
   say('nonsense');
   say('UNLOCKED');
@@ -365,6 +378,62 @@ test('a lock over MQTT: what it does not confirm is not known, and nothing is se
   connected = false;
   await assert.rejects(lock.unlock(10_000), { code: 'door.lock-failed' }, 'the broker is lost');
   assert.deepEqual(sent, ['UNLOCK', 'UNLOCK', 'UNLOCK']);
+});
+
+test('a lock over MQTT: a broker that hangs in the middle of an unlock costs the unlock, not the daemon', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const sent: string[] = [];
+  // It takes the message and never acknowledges it.
+  const { lock, news } = await mqttLock(t, 500, (payload) => {
+    sent.push(payload);
+    return new Promise(() => {});
+  });
+  const refused = assert.rejects(lock.unlock(3000), { code: 'door.lock-silent' });
+  t.mock.timers.tick(500);
+  await refused;
+  t.mock.timers.tick(2500);
+  assert.deepEqual(sent, ['UNLOCK', 'LOCK'], 'it may have opened all the same');
+  t.mock.timers.tick(500);
+  await turn();
+  assert.deepEqual(news, ['door.lock-silent']);
+});
+
+test('a lock over MQTT: locking is tried until the lock says that it did, a bolt that is stuck is left alone', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const sent: string[] = [];
+  let connected = true;
+  const { lock, news, say } = await mqttLock(t, 500, async (payload) => {
+    if (!connected) throw new Error('not connected');
+    sent.push(payload);
+  });
+  const opened = lock.unlock(3000);
+  say('UNLOCKED');
+  await opened;
+  connected = false;
+  t.mock.timers.tick(3000);
+  await turn();
+  assert.deepEqual(news, ['door.lock-failed']);
+  connected = true;
+  t.mock.timers.tick(1000);
+  assert.deepEqual(sent, ['UNLOCK', 'LOCK']);
+  t.mock.timers.tick(500);
+  await turn();
+  t.mock.timers.tick(2000);
+  assert.deepEqual(sent, ['UNLOCK', 'LOCK', 'LOCK'], 'it was silent');
+  say('LOCKED');
+  await turn();
+  t.mock.timers.tick(120_000);
+  assert.equal(sent.length, 3);
+  assert.deepEqual(news, ['door.lock-failed', 'recovered'], 'said once');
+
+  const again = lock.unlock(3000);
+  say('UNLOCKED');
+  await again;
+  t.mock.timers.tick(3000);
+  say('JAMMED');
+  await turn();
+  t.mock.timers.tick(120_000);
+  assert.deepEqual(sent.slice(3), ['UNLOCK', 'LOCK']);
 });
 
 test('the MAC of a command covers every field', () => {

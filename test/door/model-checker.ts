@@ -625,20 +625,22 @@ export const FAULTS: readonly Move[] = [
     name: 'the lock obeys',
     input: ({ state }) =>
       state.pending?.step === 'unlocking'
-        ? { kind: 'lockAnswered', grant: state.pending.grant.id, ok: true, code: null }
+        ? { kind: 'lockAnswered', grant: state.pending.grant, ok: true, code: null }
         : null,
   },
   {
     name: 'the lock fails',
     input: ({ state }) =>
       state.pending?.step === 'unlocking'
-        ? { kind: 'lockAnswered', grant: state.pending.grant.id, ok: false, code: 'door.lock-silent' }
+        ? { kind: 'lockAnswered', grant: state.pending.grant, ok: false, code: 'door.lock-silent' }
         : null,
   },
   {
     name: 'the lock answers for a grant of before',
     input: ({ state }) =>
-      state.pending === null ? null : { kind: 'lockAnswered', grant: 'g-other', ok: true, code: null },
+      state.pending === null
+        ? null
+        : { kind: 'lockAnswered', grant: { ...state.pending.grant, id: 'g-other' }, ok: true, code: null },
   },
   {
     name: 'vision starts again',

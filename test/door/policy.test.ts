@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DoorInput } from '../../src/door/policy-types.js';
+import type { DoorEffect, DoorInput } from '../../src/door/policy-types.js';
 import type { DoorRules } from '../../src/door/rules.js';
-import { lookAt, RULES, TestDoor } from './test-door.js';
+import { inWords, lookAt, RULES, TestDoor } from './test-door.js';
 
 const GRANTED = (path: string, person = 'anna') => [
   `audit grant ${path} ${person}`,
@@ -259,6 +259,22 @@ test('what cannot be written down does not open; what was written down too late 
   const [effect] = door.put(input);
   const grant = effect?.kind === 'auditGrant' ? effect.grant.id : '';
   assert.deepEqual(door.pass(2001).run({ kind: 'audited', grant, ok: true }), DENIED('grant-expired'));
+});
+
+test('a lock that fails long after it was told: that is said, and the next person was not kept out meanwhile', () => {
+  const door = new TestDoor({ modes: ['code'] });
+  const code = (request: string) =>
+    door.put({ kind: 'credential', request, source: 'wiegand', method: 'code', person: 'anna' });
+  const [asked] = code('first');
+  assert.equal(asked?.kind, 'auditGrant');
+  const { grant } = asked as Extract<DoorEffect, { kind: 'auditGrant' }>;
+  assert.ok(door.put({ kind: 'audited', grant: grant.id, ok: true }).some(({ kind }) => kind === 'unlock'));
+  door.pass(door.rules.grantMs + 1);
+  assert.deepEqual(code('second').map(inWords), ['audit grant code anna']);
+  const late = door.put({ kind: 'lockAnswered', grant, ok: false, code: 'door.lock-silent' });
+  assert.deepEqual(late.map(inWords), ['audit unlock-failed', 'unlock-failed']);
+  assert.equal(late[1]?.kind === 'tell' && late[1].request, 'first');
+  assert.notEqual(door.state.pending, null, 'the second goes on');
 });
 
 test('a spoof that appears between decision and lock stops it', () => {

@@ -62,7 +62,7 @@ export class TestDoor {
       if (effect.kind === 'auditGrant')
         queue.push(...this.put({ kind: 'audited', grant: effect.grant.id, ok: auditOk }));
       if (effect.kind === 'unlock')
-        queue.push(...this.put({ kind: 'lockAnswered', grant: effect.grant.id, ok: true, code: null }));
+        queue.push(...this.put({ kind: 'lockAnswered', grant: effect.grant, ok: true, code: null }));
     }
     return said;
   }
