@@ -1,3 +1,4 @@
+import { replaceConstant } from './channels.js';
 import {
   addInitializer,
   constantInput,
@@ -6,6 +7,7 @@ import {
   freshName,
   type Graph,
   intAttribute,
+  intsAttribute,
   type Model,
   makeNode,
   type Node,
@@ -13,6 +15,7 @@ import {
   producers,
   removeDead,
   replaceNode,
+  soleReaders,
   traceShapes,
 } from './graph/index.js';
 
@@ -39,14 +42,71 @@ async function softmaxOfTwo(model: Model): Promise<number> {
     const shape = shapes.get(input) ?? [];
     const axis = intAttribute(softmax, 'axis', -1);
     if (shape.at(-1) !== 2 || (axis !== -1 && axis !== shape.length - 1)) continue;
-    const apart = product(graph, input, { name: 'apart', rows: 2, matrix: [1, -1, -1, 1] });
-    replaceNode(graph, softmax, [
-      apart,
-      makeNode('Sigmoid', { name: softmax.name, inputs: [...apart.outputs], outputs: [...softmax.outputs] }),
-    ]);
+    const sigmoid = (from: string): Node =>
+      makeNode('Sigmoid', { name: softmax.name, inputs: [from], outputs: [...softmax.outputs] });
+    const heads = pairHeads(graph, input, shapes);
+    if (heads === null || !heads.every((head) => givesPairs(graph, head))) {
+      const apart = product(graph, input, { name: 'apart', rows: 2, matrix: [1, -1, -1, 1] });
+      replaceNode(graph, softmax, [apart, sigmoid(apart.outputs[0] ?? '')]);
+    } else {
+      for (const head of heads) takeApart(graph, head);
+      replaceNode(graph, softmax, [sigmoid(input)]);
+    }
     count += 1;
   }
   return count;
+}
+
+/**
+ * The convolutions and matrix products that give a value of pairs, where nothing lies between but what moves whole
+ * pairs, and nobody else reads what they give; null where that is not so.
+ */
+export function pairHeads(
+  graph: Graph,
+  value: string,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): readonly Node[] | null {
+  const [made, sole] = [producers(graph), soleReaders(graph)];
+  const node = made.get(value);
+  const shape = shapes.get(value) ?? [];
+  if (node === undefined || !sole.has(value)) return null;
+  if (node.op === 'Gemm') return [node];
+  if (node.op === 'Transpose') {
+    // Channels last: pairs of them are the pairs of the rows that are cut from it.
+    const conv = sole.get(node.inputs[0] ?? '') === node ? made.get(node.inputs[0] ?? '') : undefined;
+    const moved = intsAttribute(node, 'perm', []).join() === '0,2,3,1';
+    return moved && conv?.op === 'Conv' ? [conv] : null;
+  }
+  const joins = node.op === 'Concat' && intAttribute(node, 'axis', -1) === shape.length - 2;
+  if (shape.at(-1) !== 2 || !(joins || node.op === 'Reshape' || node.op === 'Flatten')) return null;
+  const found = (joins ? node.inputs : node.inputs.slice(0, 1)).map((one) => pairHeads(graph, one, shapes));
+  return found.includes(null) ? null : [...new Set(found.flatMap((one) => one ?? []))];
+}
+
+/** Outputs are the first dimension of the weights, an even number, and biases constant. */
+function givesPairs(graph: Graph, node: Node): boolean {
+  const [weight, bias] = [constantInput(graph, node, 1), constantInput(graph, node, 2)];
+  const [outputs = 1] = weight?.dims ?? [];
+  const rowsFirst =
+    node.op === 'Conv' ? intAttribute(node, 'group', 1) === 1 : intAttribute(node, 'transB', 0) === 1;
+  const biased = node.inputs.length < 3 || (bias?.dims.length === 1 && bias.dims[0] === outputs);
+  return weight?.type === 'float32' && outputs % 2 === 0 && rowsFirst && biased;
+}
+
+/** Each pair of outputs of a layer as their difference, and its opposite. */
+function takeApart(graph: Graph, head: Node): void {
+  for (const index of [1, 2])
+    replaceConstant(graph, head, index, (tensor) => {
+      const values = floats(tensor);
+      const each = values.length / (tensor.dims[0] ?? 1);
+      return floatTensor(
+        tensor.dims,
+        values.map((value, at) => {
+          const second = Math.floor(at / each) % 2 === 1;
+          return value - (values[second ? at - each : at + each] ?? 0);
+        }),
+      );
+    });
 }
 
 /** Corners = U·P + V·H + Q, with U and exp(V) the products of what the network gives with two constant matrices. */

@@ -6,6 +6,7 @@ import { OrtRunner } from '../../src/inference/session.js';
 import { compareStages } from '../../src/model-tools/agreement.js';
 import { collectCalibration, evenly, pictureFiles } from '../../src/model-tools/faces.js';
 import {
+  activations,
   decodeModel,
   encodeModel,
   floatTensor,
@@ -16,13 +17,15 @@ import {
   type Node,
   noiseFeeds,
   runModel,
+  type Tensor,
 } from '../../src/model-tools/graph/index.js';
-import { optimizeModel } from '../../src/model-tools/optimize.js';
+import { cosineDistance, optimizeModel } from '../../src/model-tools/optimize.js';
 import { detectorFloat } from '../../src/model-tools/quantize/detector.js';
 import { fillChannels } from '../../src/model-tools/quantize/fill.js';
 import { headsToGemm } from '../../src/model-tools/quantize/gemm.js';
 import { prepareImageInput, readImage } from '../../src/model-tools/quantize/image-input.js';
 import { quantizeModel } from '../../src/model-tools/quantize/index.js';
+import { insertQdq, quantisedValues } from '../../src/model-tools/quantize/qdq.js';
 import { roundRow } from '../../src/model-tools/quantize/rounding.js';
 import { rewriteSsdEnd } from '../../src/model-tools/ssd.js';
 import { dataPath, withoutData } from '../helpers/data.js';
@@ -146,6 +149,18 @@ describe('the end of a single-shot detector', () => {
     const ops = new Set(model.graph.nodes.map((node) => node.op));
     for (const op of ['Softmax', 'Slice', 'Div', 'Concat']) assert.ok(!ops.has(op), op);
     await assertSame(model);
+    // The difference of two classes is in the head that gives them.
+    const sigmoid = model.graph.nodes.find((node) => node.op === 'Sigmoid');
+    assert.equal(sigmoid?.inputs[0], 'score/rows');
+  });
+
+  test('takes classes apart behind a head that something else reads too', async () => {
+    const model = ssdNet();
+    model.graph.outputs.push({ name: 'score/t', type: 'float32', dims: ['batch', 4, 4, 2] });
+    await rewriteSsdEnd(model);
+    const sigmoid = model.graph.nodes.find((node) => node.op === 'Sigmoid');
+    assert.notEqual(sigmoid?.inputs[0], 'score/rows');
+    await assertSame(model);
   });
 
   test('stays where boxes are made in another way', async () => {
@@ -210,6 +225,74 @@ describe('forms that suit a detector in 8 bits', () => {
         data.forEach((value, at) => {
           assert.ok(Math.abs(Number(value) - Number(mine[name]?.data[at])) < 1e-5, `${name}[${at}]`);
         });
+    });
+
+  /** Two 1x1 convolutions of one picture, a Relu behind some of them and behind what joins them, and a third one. */
+  function joiningNet(relus: { readonly second: boolean; readonly after: boolean }): Model {
+    const pointwise = (name: string, input: string): Node =>
+      makeNode('Conv', { name, inputs: [input, `${name}/w`, `${name}/b`], outputs: [name] });
+    const relu = (name: string): Node => makeNode('Relu', { inputs: [name], outputs: [`${name}/relu`] });
+    const weights = (name: string, seed: number, inputs: number): [string, Tensor][] => [
+      [`${name}/w`, floatTensor([8, inputs, 1, 1], noise(8 * inputs, seed))],
+      [`${name}/b`, floatTensor([8], noise(8, seed + 1))],
+    ];
+    const second = relus.second ? 'b/relu' : 'b';
+    return {
+      irVersion: 7,
+      opsets: new Map([['', 13]]),
+      metadata: new Map(),
+      graph: {
+        name: 'joining',
+        inputs: [{ name: 'input', type: 'float32', dims: [1, 3, 8, 8] }],
+        outputs: [{ name: 'last', type: 'float32', dims: [1, 8, 8, 8] }],
+        initializers: new Map([
+          ...[...weights('a', 1, 3), ...weights('b', 3, 3)],
+          ...[...weights('c', 5, 16), ...weights('last', 7, 8)],
+        ]),
+        nodes: [
+          pointwise('a', 'input'),
+          pointwise('b', 'input'),
+          ...(relus.second ? [relu('b')] : []),
+          makeNode('Concat', {
+            inputs: ['a', second],
+            outputs: ['joined'],
+            attributes: { axis: { kind: 'int', value: 1 } },
+          }),
+          ...(relus.after ? [relu('joined')] : []),
+          pointwise('c', relus.after ? 'joined/relu' : 'joined'),
+          pointwise('last', 'c'),
+        ],
+      },
+    };
+  }
+
+  for (const { second, after, onBytes } of [
+    { second: false, after: false, onBytes: true },
+    { second: true, after: false, onBytes: false },
+    { second: false, after: true, onBytes: false },
+  ])
+    test(`join ${second ? 'a clipped value to one that is not' : 'values alike'}${after ? ', and clip what is joined' : ''}`, async () => {
+      const model = joiningNet({ second, after });
+      const feeds = noiseFeeds(model.graph.inputs, { batch: 1, scale: 1 });
+      const right = await runModel(model, feeds);
+      const values = await activations(model, quantisedValues(model.graph, new Set()), feeds);
+      insertQdq(model, {
+        float: new Set(),
+        weightMax: 127,
+        stem: null,
+        range: (name) => {
+          const data = [...(values[name]?.data ?? [])].map(Number);
+          return { low: Math.min(0, ...data), high: Math.max(0, ...data) };
+        },
+      });
+      const concat = model.graph.nodes.find((node) => node.op === 'Concat');
+      const givers = model.graph.nodes.filter((node) => concat?.inputs.includes(node.outputs[0] ?? ''));
+      const op = onBytes ? 'QuantizeLinear' : 'DequantizeLinear';
+      assert.deepEqual(new Set(givers.map((node) => node.op)), new Set([op]));
+      const mine = await runModel(model, feeds);
+      const [one, other] = [right.last, mine.last];
+      assert.ok(one !== undefined && other !== undefined);
+      assert.ok(cosineDistance(one, other) < 1e-3, `${cosineDistance(one, other)}`);
     });
 
   test('round weights so that errors cancel where neighbours are alike', () => {

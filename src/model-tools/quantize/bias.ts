@@ -55,8 +55,7 @@ export interface BiasCorrection {
 }
 
 /** A layer's int32 bias, its name, and its scale for each channel. */
-function quantisedBias(model: Model, layer: Node) {
-  const { graph } = model;
+export function quantisedBias({ graph }: Model, layer: Node) {
   const node = producers(graph).get(layer.inputs[2] ?? '');
   const [name = '', scale = ''] = node?.inputs ?? [];
   const [stored, scales] = [graph.initializers.get(name), graph.initializers.get(scale)];

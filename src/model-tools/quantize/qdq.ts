@@ -118,11 +118,12 @@ export function insertQdq(model: Model, options: QdqOptions): void {
   absorbRelu(graph, nodes);
   const wide = widen(graph, nodes, options.stem);
   const range = (name: string): Range => options.range(wide.get(name) ?? name);
-  const steps = chooseSteps(graph, nodes, range);
+  const movers = new Set([...nodes].filter((node) => onlyMoves(node, range)));
+  const steps = chooseSteps(graph, { nodes, movers }, range);
   const dequantised = new Map<string, string>();
   const stored = new Map<string, string>();
   for (const node of [...nodes]) quantiseWeights(graph, node, { ...options, steps });
-  const moved = new Set([...nodes].filter((node) => MOVES.has(node.op)).flatMap((node) => node.outputs));
+  const moved = new Set([...movers].flatMap((node) => node.outputs));
   const inserted: Node[] = [];
   for (const [name, { scale, zero }] of steps) {
     const scaleName = addInitializer(graph, `${name}/scale`, floatTensor([], [scale]));
@@ -141,7 +142,7 @@ export function insertQdq(model: Model, options: QdqOptions): void {
   }
   for (const node of graph.nodes) {
     if (node.op === 'DequantizeLinear') continue;
-    const onBytes = nodes.has(node) && MOVES.has(node.op);
+    const onBytes = movers.has(node);
     const read = onBytes ? stored : dequantised;
     node.inputs = node.inputs.map((name) => read.get(name) ?? name);
     if (onBytes) node.outputs = node.outputs.map((name) => stored.get(name) ?? name);
@@ -174,10 +175,21 @@ function absorbRelu(graph: Graph, nodes: Set<Node>): void {
   }
 }
 
+/**
+ * Also joining is moving, where all inputs and the output reach below zero or none does: a Relu that has become clipping
+ * at a zero point of 0 would be lost among steps with another.
+ */
+function onlyMoves(node: Node, range: (name: string) => Range): boolean {
+  if (node.op !== 'Concat') return MOVES.has(node.op);
+  const values = [...node.inputs, ...node.outputs];
+  const below = values.filter((name) => range(name).low < 0).length;
+  return below === 0 || below === values.length;
+}
+
 /** Values that are moved or chosen among share the union of their ranges. */
 function chooseSteps(
   graph: Graph,
-  nodes: ReadonlySet<Node>,
+  { nodes, movers }: { readonly nodes: ReadonlySet<Node>; readonly movers: ReadonlySet<Node> },
   range: (name: string) => Range,
 ): Map<string, Steps> {
   const plain = floatOutputs(graph, nodes);
@@ -190,7 +202,7 @@ function chooseSteps(
     [...activationInputs(node), ...node.outputs].filter((name) => !plain.has(name));
   for (const node of nodes) {
     const [one, ...others] = touched(node);
-    if (!MOVES.has(node.op) || one === undefined) continue;
+    if (!movers.has(node) || one === undefined) continue;
     for (const other of others) alike.set(first(other), first(one));
   }
   const ranges = new Map<string, Range>();
