@@ -70,13 +70,14 @@ export interface PromiseFinding {
 /** Every check, in the order in which a machine is set up. None throws. */
 export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
   const root = options.root ?? '/';
-  const { samples } = options;
+  const { samples, backend } = options;
+  const board = look(options);
   const groups = await Promise.all([
-    guarded('board', async () => boardCheck(await look(options), options.overrides ?? [])),
+    guarded('board', async () => boardCheck(await board, options.overrides ?? [])),
     guarded('node', async () => nodeCheck(options.nodeVersion ?? process.versions.node)),
     guarded('opencv', () => addonCheck(options.loadAddon)),
     guarded('models', async () => modelCheck(await options.models())),
-    ...(options.backend === undefined ? [] : [backendCheckOf(options.backend, root)]),
+    ...(backend === undefined ? [] : [guarded('backend', async () => backendCheck(backend, await board))]),
     guarded('camera', async () => cameraChecks(options.cameras, root)),
     guarded('broker', () => brokerCheck(options.brokerUrl)),
     guarded('clock', async () => clockCheck(root)),
@@ -93,10 +94,6 @@ export async function runDoctor(options: DoctorOptions): Promise<Check[]> {
 
 async function look({ asksPrograms, root, arch }: DoctorOptions): Promise<Board> {
   return asksPrograms === true ? lookAtBoard() : readBoard(root, arch);
-}
-
-function backendCheckOf(backend: BackendOptions, root: string): Promise<readonly Check[]> {
-  return guarded('backend', () => backendCheck(backend, readBoard(root)));
 }
 
 function guardedDoors(doors: DoorOptions, root: string): Promise<readonly Check[]> {

@@ -119,3 +119,17 @@ test('quickstart.sh leaves a source or a configuration that was chosen alone', a
   writeFileSync(join(dir, 'state', 'faced.yaml'), '');
   assert.match(await quickstart(dir, [], { FACED_STATE_DIR: join(dir, 'state') }), /faced run\n$/);
 });
+
+test('images and add-on are of the version that the packages have', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const files = ['deploy/home-assistant/Dockerfile', 'docs/packages.md', 'docs/boards.md'];
+  for (const file of files) {
+    const tags =
+      readFileSync(join(ROOT, file), 'utf8').match(/\bfaced[:_]\d+\.\d+\.\d+(?=[-+](?:bookworm|trixie))/g) ??
+      [];
+    assert.ok(tags.length > 0, file);
+    for (const tag of tags) assert.equal(tag.slice('faced:'.length), version, file);
+  }
+  const addon = readFileSync(join(ROOT, 'deploy/home-assistant/config.yaml'), 'utf8');
+  assert.match(addon, new RegExp(`^version: "${version.replaceAll('.', '\\.')}"$`, 'm'));
+});
