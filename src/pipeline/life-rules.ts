@@ -13,7 +13,7 @@ export interface LifeLimits {
    * other makes good.
    */
   readonly solid: number;
-  /** A turn whose points go to and fro from frame to frame as much as this is the network's, not a head's. */
+  /** A turn of which so much is noise from frame to frame is the network's, not a head's. */
   readonly tremble: number;
   /** Relief over foreshortening ({@link reliefShare}): a picture that tilts has at most this. */
   readonly flatShare: number;
@@ -31,7 +31,7 @@ export const LIFE_LIMITS: LifeLimits = {
   turn: 0.15,
   turnWithBlink: 0.13,
   solid: 0.44,
-  tremble: 0.5,
+  tremble: 0.22,
   flatShare: 0.28,
   stretch: 1.15,
   wrongWay: 0.1,

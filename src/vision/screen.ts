@@ -8,13 +8,16 @@ const LONGEST = 12;
 /** Moiré may be longer: faces that are large enough are looked at again with half of the pixels, each the mean of four. */
 const COARSE_FACE = 0.8 * 2 * SIDE;
 /**
- * How far a wave stands out of its neighbourhood, in powers, and of the waves some steps around it (an edge makes a whole
- * line of waves, a pattern a point), to be a screen's. Of films of three people the upper quarter of looks stayed at 0.75
- * of that, of simulated screens all but those with the finest dots lie above (docs/liveness.md).
+ * How far a wave stands out of those of about its length, in powers, and of the waves some steps around it (an edge makes a
+ * whole line of waves, a pattern a point), to be a screen's (docs/liveness.md).
  */
-const STANDS_OUT = 50;
-const ALONE = 2.7;
+const STANDS_OUT = 40;
+const ALONE = 2.2;
 const AROUND = 4;
+/** Steps that Hann's window spreads a wave over, to each side. */
+const SPREAD = 2;
+/** Upright and level waves, up to so many steps off: edges and compression make more of these than of all others. */
+const LEVEL = 1;
 
 /**
  * Whether a face shows the regular dots of a screen, or the moiré that they make with the camera's own: 1 and more where
@@ -120,7 +123,7 @@ interface Wave {
   readonly value: number;
 }
 
-/** The short waves by their length, those that compression makes left out. */
+/** The short waves by their length, the level ones for themselves, those that compression makes left out. */
 const SHORT_WAVES: readonly (readonly {
   readonly row: number;
   readonly column: number;
@@ -134,7 +137,8 @@ function shortWaves() {
       const [fx, fy] = [column > SIDE / 2 ? column - SIDE : column, row > SIDE / 2 ? row - SIDE : row];
       const frequency = Math.hypot(fx, fy);
       if (frequency < SIDE / LONGEST || frequency > SIDE / 2) continue;
-      const ring = Math.round(frequency / 3);
+      const isLevel = Math.min(Math.abs(fx), Math.abs(fy)) <= LEVEL;
+      const ring = 2 * Math.round(frequency / 3) + (isLevel ? 1 : 0);
       rings[ring] ??= [];
       rings[ring].push({ row, column, counts: !(isBlock(fx) && isBlock(fy)) });
     }
@@ -163,17 +167,28 @@ function peakOf(power: Float64Array): number {
   return highest;
 }
 
-/** Against the strongest of the waves around it. */
+/**
+ * Against the strongest of the waves around it. A picture has each wave twice, (x, y) and (-x, -y); those of two pixels'
+ * length lie next to their own twin, which says nothing against them.
+ */
 function aloneness(power: Float64Array, { row, column, value }: Wave): number {
   let strongest = 1;
   for (let dy = -AROUND; dy <= AROUND; dy++) {
     for (let dx = -AROUND; dx <= AROUND; dx++) {
       if (Math.max(Math.abs(dx), Math.abs(dy)) !== AROUND) continue;
+      const isTwin = apart(2 * row + dy) <= SPREAD && apart(2 * column + dx) <= SPREAD;
+      if (isTwin) continue;
       const at = ((row + dy + SIDE) % SIDE) * SIDE + ((column + dx + SIDE) % SIDE);
       strongest = Math.max(strongest, power[at] ?? 0);
     }
   }
   return value / strongest;
+}
+
+/** How far a number is from a multiple of the square's side: the spectrum goes round. */
+function apart(steps: number): number {
+  const rest = (steps + 2 * SIDE) % SIDE;
+  return Math.min(rest, SIDE - rest);
 }
 
 /** A multiple of one wave in 8 pixels, or next to it. */

@@ -17,12 +17,12 @@ const STILL: LifeSigns = {
   nod: 0.02,
   swing: { least: 0, most: 0 },
   explained: 0.2,
-  tremble: 2,
+  tremble: 1,
   stretch: 1.02,
   blinks: [],
 };
 const BLINK = [900];
-const TURNED = { turn: 0.3, explained: 0.8, tremble: 0.2, stretch: 1.08 };
+const TURNED = { turn: 0.3, explained: 0.8, tremble: 0.05, stretch: 1.08 };
 
 interface Row {
   readonly name: string;
@@ -96,7 +96,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'a turn of points that tremble',
-    signs: { ...TURNED, tremble: 0.6 },
+    signs: { ...TURNED, tremble: 0.3 },
     elapsedMs: LATE,
     is: ['not-shown', 'not-a-head'],
   },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LIFE_LIMITS } from '../../src/pipeline/life-rules.js';
 import { BLINK_LIMITS, type EyeSample, eyeAspectRatios, findBlinks } from '../../src/vision/blink.js';
 import { HEAD_SHAPE } from '../../src/vision/head-shape.js';
 import { type LifeSample, lifeSigns } from '../../src/vision/life-signs.js';
@@ -11,11 +12,11 @@ const STEP_MS = 80;
 
 function samplesOf(
   path: (seconds: number) => PointsMoment,
-  { noise = 0, seconds = 3, seed = 1 } = {},
+  { noise = 0, seconds = 3, seed = 1, stepMs = STEP_MS } = {},
 ): LifeSample[] {
   const random = new Random(seed);
-  return Array.from({ length: Math.round((seconds * 1000) / STEP_MS) }, (_, index) => {
-    const ms = index * STEP_MS;
+  return Array.from({ length: Math.round((seconds * 1000) / stepMs) }, (_, index) => {
+    const ms = index * stepMs;
     const contour = contourOf(path(ms / 1000), random, noise);
     const [left, right] = eyeAspectRatios(contour);
     const shape = levelShape(contour);
@@ -113,6 +114,21 @@ for (const { name, path, flat } of MOTIONS) {
           `turn ${signs.turn}, explained ${signs.explained}`,
         );
     }
+  });
+}
+
+for (const fps of [5, 8, 15, 25]) {
+  test(`a head that turns is told from points that tremble at ${fps} frames a second`, () => {
+    const stepMs = 1000 / fps;
+    const turn = (s: number): PointsMoment => ({ surface: 'head', yaw: 15 * wave(s) });
+    const moved = lifeSigns(samplesOf(turn, { noise: STILL, stepMs }));
+    const jumping = new Random(4);
+    const trembled = lifeSigns(
+      samplesOf(() => ({ surface: 'head', yaw: 15 * jumping.between(-1, 1) }), { stepMs }),
+    );
+    assert.ok(moved !== null && trembled !== null);
+    assert.ok(moved.tremble < LIFE_LIMITS.tremble, `moved: ${moved.tremble}`);
+    assert.ok(trembled.tremble > 2 * LIFE_LIMITS.tremble, `trembled: ${trembled.tremble}`);
   });
 }
 

@@ -16,6 +16,13 @@ function face(pattern: (x: number, y: number) => number, noise = 3) {
   });
 }
 
+/** Another light in each line: every upright or level wave, and none of the rest. */
+const LIGHTS = (() => {
+  const random = new Random(9);
+  return Float64Array.from({ length: 170 }, () => 1.5 * normal(random));
+})();
+const LINES = (at: number): number => LIGHTS[at] ?? 0;
+
 const CASES: readonly { name: string; pattern: (x: number, y: number) => number; screen: boolean }[] = [
   { name: 'skin with noise', pattern: () => 0, screen: false },
   { name: 'blocks of compression', pattern: (x, y) => (((x >> 3) + (y >> 3)) % 2) * 4, screen: false },
@@ -24,6 +31,16 @@ const CASES: readonly { name: string; pattern: (x: number, y: number) => number;
     name: 'dots of three pixels',
     pattern: (x, y) => 10 * Math.sin((2 * Math.PI * (x + y)) / 3.1),
     screen: true,
+  },
+  {
+    name: 'dots of two pixels and a bit, next to their own twin in the spectrum',
+    pattern: (x) => 4 * Math.sin((2 * Math.PI * 30.4 * x) / 64),
+    screen: true,
+  },
+  {
+    name: 'many upright and level edges, each of them faint',
+    pattern: (x, y) => LINES(x) + LINES(y + 7),
+    screen: false,
   },
   {
     name: 'moiré of five pixels',
