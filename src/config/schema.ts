@@ -1,7 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { access } from './access.js';
 import { audit } from './audit.js';
 import { cameras } from './camera.js';
-import { access, doors } from './door.js';
+import { doors } from './door.js';
 import { gallery } from './gallery.js';
 import { http } from './http.js';
 import { liveness } from './liveness.js';

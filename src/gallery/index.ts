@@ -1,2 +1,3 @@
-export { createStore, type StoreOptions } from './client.js';
+export { createStore } from './client.js';
 export type { Scoring } from './search.js';
+export type { StoreOptions } from './thread.js';

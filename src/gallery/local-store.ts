@@ -23,7 +23,6 @@ import { AccessRecords } from './access-records.js';
 import { Audit } from './audit.js';
 import { backupTo, deletedFrom, integrityProblems, purgeCopy } from './backup.js';
 import { forgetBeforeMigration, purgeBeforeMigration, rotate } from './backup-folder.js';
-import type { Opening, StoreWorkerOptions } from './client.js';
 import { CommandIds } from './command-ids.js';
 import { Consents } from './consents.js';
 import { type OpenGallery, openGallery } from './database.js';
@@ -33,6 +32,7 @@ import { SampleImages } from './images.js';
 import { keySource } from './key.js';
 import { People } from './people.js';
 import { SampleSearch } from './search.js';
+import type { Opening, StoreWorkerOptions } from './thread.js';
 import { exportPeople, importPeople, type TransferParts } from './transfer.js';
 import { type UnknownChoice, UnknownFaces } from './unknown.js';
 

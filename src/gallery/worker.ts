@@ -3,9 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { FacedError } from '../domain/errors.js';
 import { collectGarbage } from '../lib/garbage.js';
 import { type CallContext, channelOf, type Methods, serve } from '../lib/rpc.js';
-import type { StoreWorkerOptions } from './client.js';
 import { LocalStore } from './local-store.js';
 import { galleryError } from './sqlite-errors.js';
+import type { StoreWorkerOptions } from './thread.js';
 
 if (parentPort === null) throw new FacedError('internal', 'The store worker is not started as a worker.');
 const options = workerData as StoreWorkerOptions;
