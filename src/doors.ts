@@ -108,10 +108,9 @@ export class HouseDoors {
     this.#doors = doors;
     this.#keys = new DoorKeys(doors.secrets, parts.store);
     this.#people = new Set(doors.secrets.list().map(({ person }) => person));
-    this.#refusedTrail = new AuditTrail((entry) => parts.store.audit(entry));
-    this.#refused = new FloodedRows((entry) => this.#refusedTrail.note(entry), {
-      monotonic: () => this.#clock.monotonic(),
-    });
+    const monotonic = () => this.#clock.monotonic();
+    this.#refusedTrail = new AuditTrail((entry) => parts.store.audit(entry), monotonic);
+    this.#refused = new FloodedRows((entry) => this.#refusedTrail.note(entry), { monotonic });
     this.#watched = new Set(Object.values(parts.config.doors).flatMap(({ cameras }) => cameras));
   }
 

@@ -2,6 +2,14 @@ import type { AuditEntry } from '../pipeline/ports.js';
 
 const MOST_KEPT = 1000;
 const RETRY_MS = 2000;
+/** A row that is written so much later than it happened says how much. */
+const LATE_MS = 1000;
+
+interface Kept {
+  readonly entry: AuditEntry;
+  /** Monotonic milliseconds. */
+  readonly since: number;
+}
 
 /**
  * Rows on their way to the audit table, in order. A row that the store cannot take now (a full disk, a store that is
@@ -9,13 +17,15 @@ const RETRY_MS = 2000;
  */
 export class AuditTrail {
   readonly #write: (entry: AuditEntry) => Promise<void>;
-  #kept: AuditEntry[] = [];
+  readonly #monotonic: () => number;
+  #kept: Kept[] = [];
   #lost = 0;
   #running: Promise<void> = Promise.resolve();
   #retry: NodeJS.Timeout | null = null;
 
-  constructor(write: (entry: AuditEntry) => Promise<void>) {
+  constructor(write: (entry: AuditEntry) => Promise<void>, monotonic: () => number) {
     this.#write = write;
+    this.#monotonic = monotonic;
   }
 
   /** Rows that wait. */
@@ -26,7 +36,7 @@ export class AuditTrail {
   /** Written as soon as it can be. */
   note(entry: AuditEntry): void {
     if (this.#kept.length >= MOST_KEPT) this.#lost++;
-    else this.#kept.push(entry);
+    else this.#kept.push({ entry, since: this.#monotonic() });
     void this.#flush().catch(() => this.#later());
   }
 
@@ -43,8 +53,8 @@ export class AuditTrail {
 
   #flush(last?: AuditEntry): Promise<void> {
     const run = this.#running.then(async () => {
-      for (let entry = this.#kept[0]; entry !== undefined; entry = this.#kept[0]) {
-        await this.#write(entry);
+      for (let kept = this.#kept[0]; kept !== undefined; kept = this.#kept[0]) {
+        await this.#write(this.#asWritten(kept));
         this.#kept.shift();
       }
       if (this.#lost > 0) {
@@ -56,6 +66,12 @@ export class AuditTrail {
     });
     this.#running = run.catch(() => {});
     return run;
+  }
+
+  /** A row bears the time at which it is written. */
+  #asWritten({ entry, since }: Kept): AuditEntry {
+    const lateMs = Math.round(this.#monotonic() - since);
+    return lateMs < LATE_MS ? entry : { ...entry, detail: { ...entry.detail, lateMs } };
   }
 
   #later(): void {

@@ -38,7 +38,7 @@ export class Door {
     this.#deps = deps;
     this.#rules = deps.rules;
     this.#events = new TypedEvents(deps.onError);
-    this.#audit = new AuditTrail(deps.audit);
+    this.#audit = new AuditTrail(deps.audit, () => deps.clock.monotonic());
     this.#flooded = new FloodedRows((entry) => this.#audit.note(entry), {
       monotonic: () => deps.clock.monotonic(),
       about: { door: deps.rules.id },

@@ -330,9 +330,18 @@ class Draft {
     this.effects.push(news('denied', denial));
   }
 
-  #void(grant: Grant, reason: DenyReason): void {
-    const { person, request, track, path } = grant;
-    this.#refuse({ reason, person, request, track, path });
+  /** A face that goes on standing there while nothing can be written down is told so once; each time is counted. */
+  #void({ person, request, track, path }: Grant, reason: DenyReason): void {
+    const denial = { reason, person, request, track, path };
+    const known = this.state.tracks.find((one) => one.track === track);
+    if (known === undefined || request !== null) {
+      this.#refuse(denial);
+      return;
+    }
+    this.effects.push({ kind: 'audit', what: 'denied', detail: withoutNulls(denial) });
+    if (known.said === reason) return;
+    this.#putTrack({ ...known, said: reason });
+    this.effects.push(news('denied', denial));
   }
 
   #tell(what: 'granted' | 'unlock-failed', { person, path, track, request }: Grant): void {

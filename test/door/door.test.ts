@@ -295,14 +295,20 @@ test('the book of secrets: readable for its owner alone, and one that is damaged
 test('an audit trail that overflows counts what it lost', async () => {
   let broken = true;
   const rows: AuditEntry[] = [];
-  const trail = new AuditTrail(async (entry) => {
-    if (broken) throw new Error('disk full');
-    rows.push(entry);
-  });
+  let now = 0;
+  const trail = new AuditTrail(
+    async (entry) => {
+      if (broken) throw new Error('disk full');
+      rows.push(entry);
+    },
+    () => now,
+  );
   for (let one = 0; one < 1005; one++) trail.note({ kind: 'x', actor: 'daemon', detail: { one } });
   broken = false;
+  now = 90_000;
   await trail.write({ kind: 'last', actor: 'daemon', detail: {} });
   assert.equal(rows.length, 1002);
+  assert.deepEqual(rows[0]?.detail, { one: 0, lateMs: 90_000 }, 'a row tells when it happened');
   assert.deepEqual(rows.at(-2)?.detail, { count: 5 });
   assert.equal(rows.at(-1)?.kind, 'last');
   await trail.stop();

@@ -261,6 +261,22 @@ test('what cannot be written down does not open; what was written down too late 
   assert.deepEqual(door.pass(2001).run({ kind: 'audited', grant, ok: true }), DENIED('grant-expired'));
 });
 
+test('a face that stands there while nothing can be written down: each try is counted, it is told once', () => {
+  const door = new TestDoor();
+  door.live();
+  const look = () => {
+    door.pass(100);
+    const input = { kind: 'looked', camera: 'porch', track: 't', look: lookAt(door.now) } as const;
+    return door.run(input, false);
+  };
+  const said = [1, 2, 3, 4, 5].flatMap(look);
+  assert.deepEqual(said, [
+    'audit grant face anna',
+    ...DENIED('audit-failed'),
+    ...['audit grant face anna', 'audit denied', 'audit grant face anna', 'audit denied'],
+  ]);
+});
+
 test('a lock that fails long after it was told: that is said, and the next person was not kept out meanwhile', () => {
   const door = new TestDoor({ modes: ['code'] });
   const code = (request: string) =>
