@@ -199,7 +199,11 @@ install() {
     cp "$(file_of "$target")" "$root/check/old.deb"
     newer "$(file_of "$target")" "$root/check/new.deb"
     cp deploy/check/installed.sh "$root/check/"
-    inside "$this_arch" "$root" "${certificates[@]}" bash /check/installed.sh /check/old.deb /check/new.deb
+    (
+      # One at a time: apt there uses the folder that all share.
+      flock 9
+      inside "$this_arch" "$root" "${certificates[@]}" bash /check/installed.sh /check/old.deb /check/new.deb
+    ) 9>"$ARCHIVES/.lock"
     of "$target" install
     rm -rf "$root"
   done
