@@ -67,7 +67,7 @@ export async function layFoundation(options: FoundationOptions, signal: AbortSig
     onLooked: (state) => store.clockLooked(state),
   });
   const vision = openVision(options, {
-    ...{ isolation, cameras, log, onFailed: onFatal },
+    ...{ isolation, cameras, log, onFailed: onFatal, awaitMemory: true },
     ...(photographs === undefined ? {} : { photographs }),
   });
   const keeper = promiseFor(options, card, store);

@@ -142,6 +142,28 @@ test('a model that is cut off, of another shape, or whose card lies or leaves it
   assert.equal((answer as Identified).images[0]?.faces[0]?.decision, 'known', 'nothing was lost');
 });
 
+test('a model that does not fit into the memory: the daemon lives and says so, and looks as soon as it does', async (t) => {
+  const models = await ownModels(await temporaryDir(t));
+  const recogniser = join(models, 'mobilefacenet.onnx');
+  // No machine has the memory for what it seems to be, and it takes none on the disk.
+  await truncate(recogniser, 2 ** 40);
+  const faced = await facedIn(t, {
+    FACED_MODELS_DIR: models,
+    FACED_MQTT_EMBEDDED_PORT: '0',
+    FACED_HTTP_PORT: '0',
+  });
+  const clip = await faced.run('run', '--source', `images:${models}`, '--once');
+  assert.match(clip.stderr, /\(model\.no-memory\)/, 'who runs a folder to its end is told at once');
+  assert.equal(clip.code, 1);
+  const daemon = faced.spawn('run', '--source', 'rtsp://127.0.0.1:1/door');
+  await daemon.said(/until there is room for the models.*code=model\.no-memory.*faced model split/);
+  await daemon.said(/faced is running/);
+  await copyFile(join(await testModels(), 'mobilefacenet.onnx'), recogniser);
+  await daemon.said(/the camera is lost.*rtsp/);
+  daemon.child.kill('SIGTERM');
+  assert.equal(await daemon.ended, 0, daemon.stderr());
+});
+
 test('a folder in the place of the socket for commands', async (t) => {
   const faced = await facedIn(t, { FACED_MQTT_EMBEDDED_PORT: '0', FACED_HTTP_PORT: '0' });
   await mkdir(join(faced.stateDir, 'control.sock'));
