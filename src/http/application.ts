@@ -47,7 +47,10 @@ export class Application {
     this.#uses = new UseLog(parts.store, parts.log);
     this.#gatekeeper = new Gatekeeper({
       access: parts.access,
-      throttle: new Throttle({ freeTries: FREE_TRIES }),
+      throttle: new Throttle({
+        freeTries: FREE_TRIES,
+        ...(parts.clock === undefined ? {} : { clock: parts.clock }),
+      }),
       uses: this.#uses,
       arrivals,
     });

@@ -1,6 +1,7 @@
 import type { Check } from '../domain/check.js';
 import type { RecognitionEvent } from '../domain/event.js';
 import type { MachineLook } from '../domain/machine.js';
+import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import type { Access } from '../pipeline/access.js';
 import type { Looked } from '../pipeline/event.js';
@@ -24,6 +25,8 @@ export interface HttpParts {
   /** Each look that was judged, whatever came of it. */
   readonly looks: { on(listener: (look: Looked) => void): () => void };
   readonly notices: Notices;
+  /** By which whoever guesses has to wait. Default: the system's. */
+  readonly clock?: Clock;
   readonly machine: () => Promise<MachineLook>;
   readonly recogniser: () => RecogniserLook;
   readonly gallery: () => { readonly people: number; readonly samples: number };

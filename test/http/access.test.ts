@@ -1,22 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../src/lib/clock.js';
 import { Access } from '../../src/pipeline/access.js';
 import { openStore } from '../gallery/support.js';
+import { heldClock } from '../helpers/clock.js';
 
 const PASSWORD = 'correct horse battery';
-
-/** A clock that the test moves. */
-function heldClock(): Clock & { forward(ms: number): void } {
-  let now = Date.UTC(2026, 10, 1);
-  return {
-    wall: () => now,
-    monotonic: () => now,
-    forward: (ms) => {
-      now += ms;
-    },
-  };
-}
 
 test('a token is known by its secret, until it is revoked or its time is over; a restart changes nothing', async (t) => {
   const { store } = await openStore(t);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { decode } from '../../src/image/index.js';
-import { turningHead, writeFaceClip, writePictureClip } from '../helpers/clips.js';
+import { decode, type WritableImage } from '../../src/image/index.js';
+import { endlessCamera, turningHead } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openWeb, portrait, type Web } from './support.js';
 
@@ -32,19 +32,13 @@ async function recognised(web: Web, token: string, fits: RegExp): Promise<void> 
 
 test('somebody is led through an enrolment by HTTP, and a stranger who was kept is named', async (t) => {
   const dir = await temporaryDir(t);
-  const { plain, mirrored } = await turningHead();
-  writePictureClip(join(dir, 'head.avi'), [
-    { image: plain, seconds: 20 },
-    { image: mirrored, seconds: 40 },
-  ]);
+  const { plain } = await turningHead();
   const jpeg = await portrait('Bea');
-  writeFaceClip(join(dir, 'bea.avi'), { jpeg, seconds: 60 });
+  const bea = decode(jpeg);
   const config = join(dir, 'faced.yaml');
-  const camera = (clip: string) => `{source: "file:${join(dir, clip)}?pace=real"}`;
-  await writeFile(
-    config,
-    `gallery: {keepUnknownHours: 1}\ncameras: {desk: ${camera('head.avi')}, porch: ${camera('bea.avi')}}\n`,
-  );
+  const camera = async (image: WritableImage) => `{source: "${endlessCamera(await temporaryDir(t), image)}"}`;
+  const cameras = `{desk: ${await camera(plain)}, porch: ${await camera({ ...bea, data: bea.data })}}`;
+  await writeFile(config, `gallery: {keepUnknownHours: 1}\ncameras: ${cameras}\n`);
   const web = await openWeb(t, { before: ['admin'], argv: ['--config', config] });
   const token = web.made ?? '';
   const post = (path: string, body: object) =>

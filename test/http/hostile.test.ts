@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { crc32, deflateSync } from 'node:zlib';
+import { heldClock } from '../helpers/clock.js';
 import { openServer } from './server-support.js';
 import { form, openWeb, portrait } from './support.js';
 
@@ -283,7 +284,8 @@ test('what changes something needs the session’s CSRF token, and a wrong scope
 });
 
 test('guessed tokens make the address wait, with a right one too', async (t) => {
-  const { base, access, store } = await openServer(t);
+  const clock = heldClock();
+  const { base, access, store } = await openServer(t, {}, { clock });
   const { token } = await access.createToken({ scopes: ['read'], label: '', days: null, actor: 'cli' });
   const ask = (secret: string) =>
     fetch(`${base}/v1/people`, { headers: { authorization: `Bearer ${secret}` } });
@@ -292,12 +294,14 @@ test('guessed tokens make the address wait, with a right one too', async (t) => 
   const waits = await ask(token);
   assert.equal(waits.status, 429);
   assert.ok(Number(waits.headers.get('retry-after')) >= 1);
+  clock.forward(1000);
+  assert.equal((await ask(token)).status, 200, 'the first wait is a second');
   const refused = (await store.exportAudit({ limit: 100 })).filter(({ actor }) => actor === 'http:unknown');
   assert.ok(refused.length > 0);
 });
 
 test('guessed passwords and codes are slowed by name and by address, and then locked', async (t) => {
-  const { base, access } = await openServer(t);
+  const { base, access } = await openServer(t, {}, { clock: heldClock() });
   const { code } = await access.pairingCode({ actor: 'cli' });
   await access.createFirstAccount({ name: 'Ada', password: 'correct horse battery', code: code ?? '' });
   const post = (path: string, body: object) =>
@@ -320,7 +324,7 @@ test('guessed passwords and codes are slowed by name and by address, and then lo
 });
 
 test('a right token between them does not wipe out guessed passwords', async (t) => {
-  const { base, access } = await openServer(t);
+  const { base, access } = await openServer(t, {}, { clock: heldClock() });
   const { token } = await access.createToken({ scopes: ['recognize'], label: '', days: null, actor: 'cli' });
   const headers = { ...JSON_TYPE, authorization: `Bearer ${token}` };
   const signIn = async (name: string) => {

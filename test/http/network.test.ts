@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fingerprintOf, givenCertificate, ownCertificate, selfSigned } from '../../src/http/certificate.js';
 import { homeAddresses, neighbour } from '../../src/http/network.js';
+import { heldClock } from '../helpers/clock.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openServer } from './server-support.js';
 
@@ -142,7 +143,7 @@ test('a machine with many IPv6 addresses counts as one where tries are counted',
 });
 
 test('neighbours whose proxy writes IPv4 addresses as IPv6 ones are told apart', async (t) => {
-  const { base } = await openServer(t, { trustedProxies: ['127.0.0.1'] });
+  const { base } = await openServer(t, { trustedProxies: ['127.0.0.1'] }, { clock: heldClock() });
   const ask = async (from: string) => {
     const headers = {
       'x-forwarded-proto': 'https',

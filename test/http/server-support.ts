@@ -31,7 +31,7 @@ export async function openServer(
   parts: Partial<HttpParts> = {},
 ): Promise<OpenServer> {
   const { store, directory } = await openStore(t);
-  const access = parts.access ?? new Access(store);
+  const access = parts.access ?? new Access(store, parts.clock);
   const feed = new TypedEvents<{ decided: RecognitionEvent }>((error) => {
     throw error;
   });

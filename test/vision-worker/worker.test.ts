@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decode } from '../../src/image/index.js';
 import type { Sighting } from '../../src/pipeline/ports.js';
 import { similarity } from '../../src/vision/similarity.js';
+import { asCamera } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { readPhoto, writeActors } from '../pipeline/clips.js';
 import { once, openVision, withoutModels } from '../pipeline/watch.js';
@@ -89,7 +90,7 @@ test('pictures are answered beside a camera, with a sign of life each second and
   const vision = openVision(t, [
     {
       name: 'door',
-      source: `file:${clip}?pace=real`,
+      source: asCamera(clip),
       view: {
         masks: [
           [
