@@ -243,10 +243,14 @@ export class HouseDoors {
   async #lookAtGallery(): Promise<void> {
     const people = await this.#parts.store.people();
     const now = new Set(people.map(({ id }) => id));
-    for (const id of this.#people) if (!now.has(id)) await this.#doors.removePerson(id);
-    this.#people = now;
+    // Rights go first, and one who cannot be taken out of the file of codes (a full disk) does not keep another in.
     this.#doors.setAccess(accessOf(this.#config, people));
     this.#sayUnknown(people);
+    const gone = [...this.#people].filter((id) => !now.has(id));
+    const removals = await Promise.allSettled(gone.map((id) => this.#doors.removePerson(id)));
+    const failed = removals.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    this.#people = now;
   }
 
   /** A name that was mistyped lets nobody in. Names are not for the log. */

@@ -1,7 +1,7 @@
 /** The doors as the daemon builds them, with the real store, the real holder and, where one is needed, a real broker. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Config, loadConfig } from '../../src/config/index.js';
@@ -45,6 +45,7 @@ interface House {
   readonly doors: HouseDoors;
   readonly config: Config;
   readonly store: Store;
+  readonly stateDir: string;
   readonly told: DoorEvent[];
   readonly states: LockState[];
   readonly ids: Readonly<Record<string, string>>;
@@ -106,6 +107,7 @@ async function house(t: TestContext, options: Options = {}): Promise<House> {
     doors,
     config,
     store,
+    stateDir,
     told,
     states,
     ids,
@@ -264,6 +266,32 @@ test('of two looks at the gallery at once the older one does not bring back who 
   const answered = Promise.race([next('denied'), next('granted')]);
   showThree(doors, ids.Anna ?? '');
   assert.equal((await answered).reason, 'no-rule');
+  await doors.stop();
+  assert.ok(!record().includes('unlocked'));
+});
+
+test('of two who are deleted neither keeps code or right because the file of codes cannot be written', async (t) => {
+  const { doors, ids, store, stateDir, record } = await house(t, {
+    doors: 'front: {lock: {driver: recorder, file: RECORD}, modes: [code], codes: [mqtt], coolDown: 0}',
+    access: OPEN_ALWAYS.replace('[Anna]', '[Anna, Bea]'),
+  });
+  const names = ['Anna', 'Bea'];
+  for (const [at, name] of names.entries())
+    await doors.keys.add({ person: ids[name] ?? '', method: 'code', secret: `47119${at}`, actor: 'cli' });
+  const book = join(stateDir, 'credentials.json');
+  renameSync(book, `${book}.kept`);
+  mkdirSync(book);
+  for (const name of names) await store.removePerson(ids[name] ?? '');
+  await assert.rejects(doors.galleryChanged());
+  for (const at of names.keys()) {
+    const shown = { method: 'code', secret: `47119${at}`, reader: null } as const;
+    const answer = await doors.order({ kind: 'lock', door: 'front', id: `${at}`, action: 'present', shown });
+    assert.deepEqual(answer, { outcome: 'denied', reason: 'wrong-secret' });
+  }
+  rmdirSync(book);
+  renameSync(`${book}.kept`, book);
+  await doors.galleryChanged();
+  assert.doesNotMatch(readFileSync(book, 'utf8'), /digest/, 'it is tried again');
   await doors.stop();
   assert.ok(!record().includes('unlocked'));
 });
