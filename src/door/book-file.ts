@@ -32,12 +32,21 @@ export class SecretBookFile {
 
   async add(entry: Parameters<SecretBook['add']>[0]): Promise<StoredCredential> {
     const stored = await this.#book.add(entry);
-    await this.#save();
+    await this.#save().catch((error: unknown) => {
+      // Nobody is told of a code that is lost at the next start.
+      this.#book.remove(stored.id);
+      throw error;
+    });
     return stored;
   }
 
   async removePerson(person: string): Promise<void> {
     this.#book.removePerson(person);
+    await this.#save();
+  }
+
+  async remove(id: string): Promise<void> {
+    this.#book.remove(id);
     await this.#save();
   }
 

@@ -13,7 +13,7 @@ export interface KeyInfo {
   readonly method: CredentialMethod;
 }
 
-/** Who has which codes, badges and QR texts; each change is in the audit. */
+/** Who has which codes, badges and QR texts; each change is in the audit, or is not made. */
 export class DoorKeys {
   readonly #secrets: SecretBookFile;
   readonly #store: Pick<Store, 'people' | 'audit'>;
@@ -34,7 +34,12 @@ export class DoorKeys {
     const { id, name } = await this.#find(key.person);
     const stored = await this.#secrets.add({ id: ulid(), person: id, method, secret });
     const info = { id: stored.id, person: id, method };
-    await this.#store.audit({ kind: 'door.key-added', actor, detail: { ...info } });
+    try {
+      await this.#store.audit({ kind: 'door.key-added', actor, detail: { ...info } });
+    } catch (error) {
+      await this.#secrets.remove(stored.id);
+      throw error;
+    }
     return { person: { id, name }, key: info };
   }
 
@@ -42,8 +47,8 @@ export class DoorKeys {
   async remove({ person, actor }: { person: string; actor: string }): Promise<{ removed: number }> {
     const { id } = await this.#find(person);
     const removed = this.#secrets.list().filter((one) => one.person === id).length;
-    await this.#secrets.removePerson(id);
     await this.#store.audit({ kind: 'door.keys-removed', actor, detail: { person: id, count: removed } });
+    await this.#secrets.removePerson(id);
     return { removed };
   }
 

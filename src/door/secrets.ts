@@ -82,8 +82,15 @@ export class SecretBook {
   }
 
   removePerson(person: string): void {
-    const credentials = this.#book.credentials.filter((one) => one.person !== person);
-    this.#book = { ...this.#book, credentials };
+    this.#keep((one) => one.person !== person);
+  }
+
+  remove(id: string): void {
+    this.#keep((one) => one.id !== id);
+  }
+
+  #keep(isKept: (one: StoredCredential) => boolean): void {
+    this.#book = { ...this.#book, credentials: this.#book.credentials.filter(isKept) };
   }
 
   /**

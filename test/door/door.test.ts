@@ -10,7 +10,7 @@ import { SecretBookFile } from '../../src/door/book-file.js';
 import { KernelClockTrust } from '../../src/door/clock-trust.js';
 import { commandMac, hasValidMac } from '../../src/door/command-mac.js';
 import { FloodedRows } from '../../src/door/flooded-rows.js';
-import { type DoorEvent, type DoorOptions, openDoors } from '../../src/door/index.js';
+import { type DoorEvent, DoorKeys, type DoorOptions, openDoors } from '../../src/door/index.js';
 import { MqttLock } from '../../src/door/mqtt-lock.js';
 import { systemClock } from '../../src/lib/clock.js';
 import type { AuditEntry, Judged } from '../../src/pipeline/ports.js';
@@ -277,6 +277,27 @@ test('settings that cannot be right are refused, all at once', async (t) => {
       return true;
     },
   );
+});
+
+test('a code that cannot be written into the audit is neither given nor taken away', async (t) => {
+  const stateDir = await temporaryDir(t);
+  const book = await SecretBookFile.open(stateDir);
+  let broken = true;
+  const keys = new DoorKeys(book, {
+    people: async () => [{ id: 'anna', name: 'Anna', samples: 1, createdAt: 0, updatedAt: 0 }],
+    audit: async () => {
+      if (broken) throw new Error('disk full');
+    },
+  });
+  const key = { person: 'Anna', method: 'code', secret: '472913', actor: 'cli' } as const;
+  await assert.rejects(keys.add(key), /disk full/);
+  assert.equal(await book.personOf('code', key.secret), null);
+  assert.deepEqual((await SecretBookFile.open(stateDir)).list(), []);
+  broken = false;
+  await keys.add(key);
+  broken = true;
+  await assert.rejects(keys.remove({ person: 'Anna', actor: 'cli' }), /disk full/);
+  assert.equal(await book.personOf('code', key.secret), 'anna');
 });
 
 test('the book of secrets: readable for its owner alone, and one that is damaged opens nothing', async (t) => {
