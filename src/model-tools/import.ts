@@ -16,7 +16,9 @@ import {
   upgradeOpset,
 } from './graph/index.js';
 import { buildMobileFaceNet } from './mobilefacenet/index.js';
+import { foldBatchNorms } from './norm.js';
 import { assertClose } from './optimize.js';
+import { productsToGemm } from './plain.js';
 
 export interface ImportedModel {
   readonly model: Model;
@@ -46,7 +48,7 @@ export async function importModel(path: string): Promise<ImportedModel> {
 }
 
 /**
- * Any recogniser with one image in and one vector out, of opset 9 to 21; what comes out is checked against what went in.
+ * Any recogniser with one image in and one vector out, of opset 9 to 21, batch norms folded; what comes out is checked against what went in.
  * Throws `model.unsupported` when opset or shapes are others, `model.not-equal` when it answers something else.
  */
 export async function importOnnx(original: Model): Promise<ImportedModel> {
@@ -63,6 +65,8 @@ export async function importOnnx(original: Model): Promise<ImportedModel> {
     throw unsuitable(`its input is ${input.type} [${input.dims}], not float32 [N, 3, height, width]`);
   graph.outputs = [output];
   await foldConstants(model);
+  await productsToGemm(model);
+  foldBatchNorms(graph);
   const shape = (await traceShapes(model)).get(output.name) ?? [];
   const dimensions = shape[1] ?? 0;
   const vector = (shape.length === 2 || shape.length === 4) && shape.slice(2).every((dim) => dim === 1);

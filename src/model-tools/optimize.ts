@@ -1,17 +1,8 @@
 import { FacedError } from '../domain/errors.js';
 import type { SessionTensor } from '../inference/raw-session.js';
-import { batchFree } from './batch.js';
 import { removeDeadChannels } from './dead.js';
-import {
-  cloneModel,
-  encodeModel,
-  foldConstants,
-  type Model,
-  noiseFeeds,
-  removeDead,
-  runModel,
-  upgradeOpset,
-} from './graph/index.js';
+import { cloneModel, encodeModel, type Model, noiseFeeds, removeDead, runModel } from './graph/index.js';
+import { plainForm } from './plain.js';
 import { type PReluForm, rewritePRelu } from './prelu.js';
 import { rewriteSsdEnd } from './ssd.js';
 
@@ -24,7 +15,7 @@ const FORM_OF: Readonly<Record<Target, PReluForm>> = { x64: 'depthwise', arm64: 
 export const TOLERANCE = 1e-6;
 
 /**
- * Exact rewrites for one kind of processor: opset 13, constants folded, batch dimension free, dead channels taken out,
+ * Exact rewrites for one kind of processor: opset 13, constants and batch norms folded, batch dimension free, dead channels taken out,
  * PRelu in the form that is fastest there. Throws `model.not-equal` when the answer differs from the original by more than 1e-6
  * (1 − cosine) on noise, at batch 1 and, where the batch is free, at batch 2.
  */
@@ -43,10 +34,7 @@ export interface Optimized {
 /** The same on a graph in memory, without the check. The original is left as it is. */
 export async function optimizeGraph(original: Model, target: Target): Promise<Model> {
   const model = cloneModel(original);
-  upgradeOpset(model);
-  await foldConstants(model);
-  await batchFree(model);
-  await foldConstants(model);
+  await plainForm(model);
   removeDeadChannels(model);
   rewritePRelu(model, FORM_OF[target]);
   await rewriteSsdEnd(model);

@@ -1,6 +1,7 @@
 import { FacedError } from '../domain/errors.js';
 import { type ChannelSpace, channelSpaces, isDepthwise, removeChannels } from './channels.js';
 import { cloneModel, constantInput, floats, type Graph, type Model, type Node } from './graph/index.js';
+import { layerByKey } from './layer-key.js';
 import { readerMoments, refit } from './prune-fit.js';
 import { visitActivations } from './quantize/observe.js';
 
@@ -144,27 +145,13 @@ export function chooseByLayer(
   ranked: readonly RankedSpace[],
   shares: ReadonlyMap<string, number>,
 ): Map<RankedSpace, number> {
+  const names = ranked.map(({ name }) => name);
   const chosen = new Map<RankedSpace, number>();
   for (const [key, share] of shares) {
-    const found =
-      ranked.find(({ name }) => name === key || name.startsWith(`${key}.`)) ??
-      ranked[positionOf(key, ranked)];
-    if (found === undefined || !(share >= 0 && share < 1)) {
-      const names = ranked.map(({ name }, index) => `${index} (${name})`).join(', ');
-      throw new FacedError('usage.invalid', `--layer ${key}=${share} fits no layer`, {
-        fix: `name one of ${names} and a share from 0 to below 1`,
-      });
-    }
-    chosen.set(found, Math.round(share * found.space.channels));
+    const found = ranked[layerByKey(names, { key, share }, ranked.length - 1)];
+    if (found !== undefined) chosen.set(found, Math.round(share * found.space.channels));
   }
   return chosen;
-}
-
-/** MobileFaceNet's own names for places that an exported file has forgotten: the first space and the last one. */
-function positionOf(key: string, ranked: readonly RankedSpace[]): number {
-  if (/^\d+$/.test(key)) return Number(key);
-  if (key === 'conv1' || key === 'conv_1') return 0;
-  return key === 'conv6_sep' || key === 'conv_6_sep' ? ranked.length - 1 : -1;
 }
 
 /** Removes the least important channels of all spaces together until what is lost reaches `budget` in each of them. */

@@ -1,4 +1,3 @@
-import { FacedError } from '../domain/errors.js';
 import { replaceConstant } from './channels.js';
 import {
   cloneModel,
@@ -49,22 +48,4 @@ export function weightedNodes(graph: Graph): Node[] {
   return graph.nodes.filter(
     (node) => (node.op === 'Conv' || node.op === 'Gemm') && constantInput(graph, node, 1)?.type === 'float32',
   );
-}
-
-/** The layer that `key` names: its name, the first part of it (`conv1` of `conv1.conv`), or its place from 0. */
-export function layerByKey(graph: Graph, key: string, share: number): string {
-  const nodes = weightedNodes(graph);
-  const found =
-    nodes.find(({ name }) => name === key || name.startsWith(`${key}.`)) ?? nodes[placeOf(key, nodes)];
-  if (found !== undefined && share >= 0 && share < 1) return found.name;
-  throw new FacedError('usage.invalid', `--layer ${key}=${share} fits no layer`, {
-    fix: `name one of ${nodes.map(({ name }, at) => `${at} (${name})`).join(', ')} and a share from 0 to below 1`,
-  });
-}
-
-/** MobileFaceNet's own names where a file has forgotten them; its 1x1 before the head is the last one that widens. */
-function placeOf(key: string, nodes: readonly Node[]): number {
-  if (/^\d+$/.test(key)) return Number(key);
-  if (key === 'conv1' || key === 'conv_1') return 0;
-  return key === 'conv6_sep' || key === 'conv_6_sep' ? nodes.length - 3 : -1;
 }

@@ -4,9 +4,11 @@ import {
   cloneModel,
   elementCount,
   encodeModel,
+  type Graph,
   type Model,
   type Node,
   removeDead,
+  soleReaders,
   type TracedValue,
   traceValues,
 } from './graph/index.js';
@@ -56,7 +58,9 @@ export async function splitModel(
   )
     throw unsupported('only networks with one input and one output can be split', 'name a recogniser');
   const share = totalBytes(model, model.graph.nodes) / shards;
-  if (options.rows !== false) for (const node of [...model.graph.nodes]) cutByRows(model.graph, node, share);
+  const joined = fusedLayers(model.graph);
+  if (options.rows !== false)
+    for (const node of [...model.graph.nodes]) if (!joined.has(node)) cutByRows(model.graph, node, share);
   const values = await traceValues(model);
   const groups = groupNodes(model, shards, values);
   if (groups.length < 2)
@@ -171,8 +175,26 @@ interface Place {
   readonly crossing: number;
 }
 
+/**
+ * Layers into whose weights ONNX Runtime multiplies the batch norm, or the sum or product with a constant, that alone reads
+ * them (level basic: ConvBNFusion, ConvAddFusion, ConvMulFusion, MatMulBNFusion): apart both round otherwise.
+ */
+function fusedLayers(graph: Graph): Set<Node> {
+  const sole = soleReaders(graph);
+  return new Set(
+    graph.nodes.filter((node) => {
+      const next = sole.get(node.outputs[0] ?? '');
+      if (next === undefined || (node.op !== 'Conv' && node.op !== 'MatMul')) return false;
+      const byConstant = next.inputs.some((name) => graph.initializers.has(name));
+      const scales = node.op === 'Conv' && (next.op === 'Add' || next.op === 'Mul') && byConstant;
+      return next.op === 'BatchNormalization' || scales;
+    }),
+  );
+}
+
 function cutPlaces(model: Model, values: ReadonlyMap<string, TracedValue>): Place[] {
   const { nodes, inputs } = model.graph;
+  const fused = fusedLayers(model.graph);
   const last = new Map<string, number>();
   nodes.forEach((node, at) => {
     for (const name of node.inputs) last.set(name, at);
@@ -186,7 +208,7 @@ function cutPlaces(model: Model, values: ReadonlyMap<string, TracedValue>): Plac
     for (const name of open) if ((last.get(name) ?? -1) <= at) open.delete(name);
     const crosses = [...open];
     const alone = crosses.length <= 1 && crosses.every((name) => values.get(name)?.type === 'float32');
-    if (at === nodes.length - 1 || !(alone || isRowPart(node))) return;
+    if (at === nodes.length - 1 || fused.has(node) || !(alone || isRowPart(node))) return;
     places.push({
       at,
       weight,

@@ -96,6 +96,15 @@ describe('shards', () => {
     });
   }
 
+  test('leave a convolution with the batch norm that ONNX Runtime multiplies into it', async (t) => {
+    const dir = await temporaryDir(t);
+    const model = normNet();
+    const split = await splitModel(model, 20);
+    assert.equal(split.plan.shards.length, 8);
+    await writeShards(dir, split);
+    await answersLikeWhole(model, dir);
+  });
+
   test('are refused where no value crosses alone', async () => {
     const model = gemmNet();
     model.graph.outputs.push({ name: 'flat', type: 'float32', dims: ['batch', 192] });
@@ -186,6 +195,40 @@ function convNet(): Model {
     ],
     ['batch', 64, 6, 6],
   );
+}
+
+/** Four times convolution, batch norm, PRelu, as they are exported in training form. */
+function normNet(): Model {
+  const initializers: Model['graph']['initializers'] = new Map();
+  let at = 'input';
+  const nodes = [0, 1, 2, 3].flatMap((stage) => {
+    const vector = (name: string, positive = false): string => {
+      const values = noise(8, stage + name.length).map((value) => (positive ? 0.5 + value * value : value));
+      initializers.set(`${name}${stage}`, floatTensor([8], values));
+      return `${name}${stage}`;
+    };
+    const channels = stage === 0 ? 3 : 8;
+    initializers.set(`w${stage}`, floatTensor([8, channels, 1, 1], noise(8 * channels, stage + 9)));
+    initializers.set(`slope${stage}`, floatTensor([8, 1, 1], noise(8, stage + 20)));
+    const output = stage === 3 ? 'output' : `act${stage}`;
+    const made = [
+      makeNode('Conv', { inputs: [at, `w${stage}`], outputs: [`conv${stage}`] }),
+      makeNode('BatchNormalization', {
+        inputs: [
+          `conv${stage}`,
+          vector('gamma', true),
+          vector('beta'),
+          vector('mean'),
+          vector('variance', true),
+        ],
+        outputs: [`norm${stage}`],
+      }),
+      makeNode('PRelu', { inputs: [`norm${stage}`, `slope${stage}`], outputs: [output] }),
+    ];
+    at = output;
+    return made;
+  });
+  return netOf(initializers, nodes, ['batch', 8, 8, 8]);
 }
 
 function netOf(

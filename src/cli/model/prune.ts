@@ -1,17 +1,16 @@
 import { FacedError } from '../../domain/errors.js';
 import { hashFile } from '../../inference/hash.js';
-import { batchFree } from '../../model-tools/batch.js';
 import { removeDeadChannels } from '../../model-tools/dead.js';
 import {
   cloneModel,
   encodeModel,
-  foldConstants,
   loadModel,
   type Model,
   traceShapes,
-  upgradeOpset,
 } from '../../model-tools/graph/index.js';
 import { alignColumns, inspectModel, macsOf } from '../../model-tools/inspect.js';
+import { layerByKey } from '../../model-tools/layer-key.js';
+import { plainForm } from '../../model-tools/plain.js';
 import {
   chooseByBudget,
   chooseByLayer,
@@ -22,7 +21,7 @@ import {
 } from '../../model-tools/prune.js';
 import { gemmToPointwise } from '../../model-tools/quantize/gemm.js';
 import { compare } from '../../model-tools/quantize/index.js';
-import { layerByKey, pruneWeights, weightedNodes } from '../../model-tools/sparse.js';
+import { pruneWeights, weightedNodes } from '../../model-tools/sparse.js';
 import { lineChart } from '../../model-tools/svg.js';
 import { writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
@@ -74,9 +73,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     throw usage('prune needs --calibration DIR, a folder of photographs, unless layers are named');
   const { inputs, faces } = await facesFor(named, values.calibration, io);
   const alive = cloneModel(original);
-  upgradeOpset(alive);
-  await foldConstants(alive);
-  await batchFree(alive);
+  await plainForm(alive);
   await gemmToPointwise(alive);
   // A share that somebody names is one of all channels, the dead ones too: those are the first to leave.
   const dead = shares.size > 0 ? 0 : removeDeadChannels(alive);
@@ -192,7 +189,10 @@ async function zeros(
     throw new FacedError('model.unsupported', 'some layers of the model have one name or none', {
       fix: 'give each node of the graph its own name',
     });
-  for (const [key, one] of work.shares) shares.set(layerByKey(graph, key, one), one);
+  const names = [...shares.keys()];
+  // Behind the 1x1 before the head come the global convolution and the embedding.
+  for (const [key, one] of work.shares)
+    shares.set(names[layerByKey(names, { key, share: one }, names.length - 3)] ?? '', one);
   const { model, layers, sparsity } = pruneWeights(original, shares);
   return finish(io, {
     out,

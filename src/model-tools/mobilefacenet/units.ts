@@ -1,5 +1,6 @@
 import { FacedError } from '../../domain/errors.js';
 import type { CheckpointTensor, StateDict } from '../checkpoint/torch.js';
+import { type BatchNorm, foldNorm } from '../norm.js';
 import { inNetworkOrder, type Rectifier, rectifierOf } from './schemes.js';
 
 /** PyTorch's default for BatchNorm2d and BatchNorm1d, which every known MobileFaceNet keeps. */
@@ -16,13 +17,6 @@ export interface Unit {
 
 /** PReLU with one slope for each channel, or what a naming scheme is known to use where nothing is stored. */
 export type Activation = { readonly kind: 'prelu'; readonly slopes: Float32Array } | Rectifier;
-
-export interface BatchNorm {
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
-  readonly mean: Float32Array;
-  readonly variance: Float32Array;
-}
 
 interface Vector {
   readonly name: string;
@@ -76,6 +70,7 @@ function unitOf(
       bias: named('bias', 'beta') ?? new Float32Array(channels),
       mean: named('running_mean', 'moving_mean') ?? new Float32Array(channels),
       variance: named('running_var', 'moving_variance') ?? new Float32Array(channels).fill(1),
+      epsilon: BATCH_NORM_EPSILON,
     };
   }
   if (left.length > 1)
@@ -86,24 +81,14 @@ function unitOf(
   return { bias, norm, activation: { kind: 'prelu', slopes: each } };
 }
 
-/** Weight and bias with the batch norm that follows multiplied in (Jacob et al. 2018, section 3.2), in double precision. */
+/** Weight and bias with the batch norm that follows multiplied in. */
 export function folded(unit: Unit): { weight: Float32Array; bias: Float32Array } {
   const { weight, norm } = unit;
   const channels = weight.dims[0] ?? 0;
-  const own = unit.bias ?? new Float32Array(channels);
-  if (norm === null) return { weight: weight.values, bias: own };
-  const scale = Float64Array.from(
-    norm.variance,
-    (variance, channel) => (norm.weight[channel] ?? 1) / Math.sqrt(variance + BATCH_NORM_EPSILON),
-  );
+  const own = { weight: weight.values, bias: unit.bias ?? new Float32Array(channels) };
+  if (norm === null) return own;
   const each = weight.values.length / channels;
-  return {
-    weight: weight.values.map((value, index) => value * (scale[Math.floor(index / each)] ?? 1)),
-    bias: own.map(
-      (value, channel) =>
-        (value - (norm.mean[channel] ?? 0)) * (scale[channel] ?? 1) + (norm.bias[channel] ?? 0),
-    ),
-  };
+  return foldNorm({ ...own, channelOf: (index) => Math.floor(index / each) }, norm);
 }
 
 export function isDepthwise(unit: Unit): boolean {

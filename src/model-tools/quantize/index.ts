@@ -1,9 +1,9 @@
 import { FacedError } from '../../domain/errors.js';
 import type { SessionTensor } from '../../inference/raw-session.js';
-import { batchFree } from '../batch.js';
 import { removeDeadChannels } from '../dead.js';
-import { cloneModel, foldConstants, type Model, upgradeOpset } from '../graph/index.js';
+import { cloneModel, type Model } from '../graph/index.js';
 import { cosineDistance } from '../optimize.js';
+import { plainForm } from '../plain.js';
 import { type PReluForm, rewritePRelu } from '../prelu.js';
 import { rewriteSsdEnd } from '../ssd.js';
 import { correctBiases } from './bias.js';
@@ -102,10 +102,7 @@ function refuseUnknownNames(names: ReadonlySet<string>, { graph }: Model): void 
 /** The float network in the form that suits 8 bits. */
 async function equalised(original: Model, options: QuantizeOptions): Promise<Model> {
   const float = cloneModel(original);
-  upgradeOpset(float);
-  await foldConstants(float);
-  await batchFree(float);
-  await foldConstants(float);
+  await plainForm(float);
   removeDeadChannels(float, options.block);
   await pointwiseToGemm(float);
   await headsToGemm(float);
