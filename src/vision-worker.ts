@@ -86,6 +86,7 @@ class VisionWorker {
       'sourcesEnded',
       'beat',
       'backendChanged',
+      'loading',
       'viewed',
     ] as const) {
       this.#events.on(name, (payload) => this.#emit(name, payload));
@@ -98,6 +99,7 @@ class VisionWorker {
       dir: options.modelsDir,
       logger: this.#logger,
       room: () => freeMemory(memoryFigures()),
+      onLoading: (on) => this.#events.emit('loading', { on }),
       ...(memoryBudget === undefined ? {} : { budgetLeft: () => memoryBudget - residentTogether() }),
       ...(options.variant === undefined ? {} : { wish: options.variant }),
       ...(options.variantFirst === undefined ? {} : { first: options.variantFirst }),

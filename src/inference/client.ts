@@ -18,7 +18,7 @@ export interface VisionClientOptions {
   readonly workerUrl: URL;
   readonly options: VisionOptions;
   readonly log: Logger;
-  /** Without a sign of life for so long the worker is ended and started again. Default 7 s: with the time that the models take, seeing goes on within ten. */
+  /** Without a sign of life for so long the worker is ended and started again. Default 7 s: with the time that the models take, seeing goes on within ten. While it loads a model it has `startMs`. */
   readonly silenceMs?: number;
   /** How long the models may take to load. Default 60 s. */
   readonly startMs?: number;
@@ -40,6 +40,8 @@ interface Running {
   readonly caller: Caller;
   readonly startedAt: number;
   lastSign: number;
+  /** It loads a model, and its loop may stand still. */
+  loading: boolean;
   /** It has answered `start`: from here on its end is a crash. */
   ready: boolean;
   /** Ends it at once; nothing of it is heard any more. */
@@ -259,6 +261,7 @@ class SupervisedVision implements Vision {
       caller,
       startedAt: now,
       lastSign: now,
+      loading: false,
       ready: false,
       end: async () => {
         ended = true;
@@ -272,14 +275,17 @@ class SupervisedVision implements Vision {
 
   #relay(running: Running, name: keyof VisionEvents, payload: unknown): void {
     running.lastSign = performance.now();
+    if (name === 'loading') running.loading = (payload as VisionEvents['loading']).on;
     this.#events.emit(name, payload as VisionEvents[typeof name]);
   }
 
   #checkSigns(silenceMs: number): void {
     const running = this.#running;
-    if (running?.ready !== true || performance.now() - running.lastSign < silenceMs) return;
+    if (running?.ready !== true) return;
+    const patience = running.loading ? (this.#options.startMs ?? DEFAULT_START_MS) : silenceMs;
+    if (performance.now() - running.lastSign < patience) return;
     void running.end();
-    this.#crashed(running, `no sign of life for ${Math.round(silenceMs / 1000)} s`);
+    this.#crashed(running, `no sign of life for ${Math.round(patience / 1000)} s`);
   }
 
   /** A worker that had started is gone. One that never started is its launcher's business. */

@@ -61,6 +61,8 @@ export interface ModelStoreOptions {
   readonly room?: () => number | null;
   /** Bytes that are left of what the configuration would have used; null: it says nothing. A form that fits is chosen by it, nothing is refused for it. */
   readonly budgetLeft?: () => number | null;
+  /** Before and after each load, which can hold up this thread for seconds. */
+  readonly onLoading?: (on: boolean) => void;
   /** Where the shipped cards are, for tests. */
   readonly shippedCards?: string;
   /** How models are run; as a camera needs it when left out. */
@@ -236,14 +238,26 @@ export class ModelStore {
     const heaviest = inShards ? shards.heaviestBytes : bytes;
     if (!fits(heaviest, room)) throw this.#refuse(card, heaviest);
     if (!inShards && choice.path === null) await checkFile(placed);
-    const runner = inShards
-      ? await ShardedRunner.open(shards, card)
-      : await OrtRunner.open(path, card, { ...this.#options.runner, input });
+    const runner = await this.#saying(() =>
+      inShards
+        ? ShardedRunner.open(shards, card)
+        : OrtRunner.open(path, card, { ...this.#options.runner, input }),
+    );
     this.#refused.delete(card.id);
     this.#count(card.id).loads++;
     const ms = Math.round(performance.now() - started);
     this.#log.debug({ model: card.id, path: inShards ? shards.dir : path, ms }, 'model loaded');
     return runner;
+  }
+
+  async #saying(load: () => Promise<ModelRunner>): Promise<ModelRunner> {
+    const { onLoading } = this.#options;
+    onLoading?.(true);
+    try {
+      return await load();
+    } finally {
+      onLoading?.(false);
+    }
   }
 
   #refuse(card: ModelCard, bytes: number): FacedError {

@@ -118,6 +118,24 @@ test('a thread that is still loading is asked to leave: its native code is not c
   }
 });
 
+test('a worker that loads a model is not taken for dead, one that is silent afterwards is', async (t) => {
+  // Longer than silence is allowed; what is sent afterwards would not be heard of one that was given up.
+  const body = `import { spawnSync } from 'node:child_process';
+calls.start = (id) => {
+  answer(id, {});
+  emit('loading', { on: true });
+  setTimeout(() => { spawnSync('sleep', ['0.5']); emit('loading', { on: false }); }, 10);
+};`;
+  const vision = await fakeVision(t, body, { silenceMs: 100, pausesMs: [0] });
+  const restarts: string[] = [];
+  vision.on('restarted', ({ reason }) => restarts.push(reason));
+  const loaded = once(vision, 'loading', ({ on }) => !on);
+  await vision.start(soon());
+  await loaded;
+  assert.deepEqual(restarts, []);
+  await once(vision, 'restarted');
+});
+
 test('threads that hang in native code are left behind twice, then it is said and nothing more is started', async (t) => {
   // Nothing can end a thread that waits for a program.
   const body = `import { spawnSync } from 'node:child_process';

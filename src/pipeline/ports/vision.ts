@@ -115,6 +115,8 @@ export interface VisionEvents {
     readonly frame: readonly [number, number];
     readonly faces: readonly ViewedFace[];
   };
+  /** A model is being loaded, or not any more. It can hold up the loop for seconds, and the worker is not taken for dead. */
+  loading: { readonly on: boolean };
   /** A sign of life once a second from the loop itself, with what happened since the last one. */
   beat: {
     readonly cameras: readonly CameraStats[];
