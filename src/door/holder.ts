@@ -137,23 +137,28 @@ export class HolderLock implements Lock {
       env: this.#options.env ?? {},
     });
     this.#child = child;
-    child.stdin.on('error', () => {});
     return new Promise((resolve) => {
+      const over = () => {
+        if (this.#child === child) this.#ended(program);
+        resolve();
+      };
+      child.once('error', (cause) => {
+        this.#why = new FacedError('door.line-failed', 'the lock’s holder cannot be started', { cause });
+        // Out of descriptors: there is no process, and none that closes.
+        if (child.pid === undefined) over();
+      });
+      child.once('close', over);
+      // Without a descriptor left there are no pipes either, whatever the types say.
+      const { stdin, stdout } = child as Partial<typeof child>;
+      stdin?.on('error', () => {});
       let rest = '';
-      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout?.setEncoding('utf8').on('data', (chunk: string) => {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) {
           this.#heard(line);
           if (line === 'ready') resolve();
         }
-      });
-      child.once('error', (cause) => {
-        this.#why = new FacedError('door.line-failed', 'the lock’s holder cannot be started', { cause });
-      });
-      child.once('close', () => {
-        if (this.#child === child) this.#ended(program);
-        resolve();
       });
     });
   }

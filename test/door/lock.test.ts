@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
@@ -228,6 +228,44 @@ test('a holder that hangs: the order fails in time and is not carried out when i
   process.kill(holder, 'SIGCONT');
   await lock.lock();
   assert.ok(!record(file).includes('unlocked high'));
+});
+
+test('a holder that cannot be started for want of descriptors is said, and started when there are some', async (t) => {
+  const dir = await temporaryDir(t);
+  const options = { driver: 'recorder', file: join(dir, 'record'), longestMs: LONGEST_MS } as const;
+  const lock = new HolderLock(options, {
+    clock: systemClock,
+    onError: (error) => assert.fail(String(error)),
+  });
+  t.after(() => lock.stop());
+  const failures: string[] = [];
+  lock.on('failed', ({ code }) => failures.push(code));
+  const recovered = recoveries(lock);
+  const limit = (soft: string) =>
+    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${soft}:`]);
+  const usual = execFileSync('prlimit', [
+    '--pid',
+    String(process.pid),
+    '--nofile',
+    '-o',
+    'SOFT',
+    '--noheadings',
+  ]);
+  limit('256');
+  t.after(() => limit(String(usual).trim()));
+  const taken: number[] = [];
+  assert.throws(() => {
+    for (;;) taken.push(openSync('/dev/null', 'r'));
+  }, /EMFILE/);
+  try {
+    await lock.start(new AbortController().signal);
+    await assert.rejects(lock.unlock(100), { code: 'door.line-failed' });
+  } finally {
+    for (const fd of taken) closeSync(fd);
+  }
+  assert.deepEqual(failures, ['door.line-failed']);
+  await until(() => recovered() === 1, 'the news that it can be used');
+  await lock.unlock(100);
 });
 
 test('stop ends a pulse and the holder', async (t) => {
