@@ -35,8 +35,9 @@ export interface ScoreShift {
 /**
  * Rounding moves scores a little, in both directions, and a face whose score lies at the threshold is then found by one
  * form and not by the other. A door is better off with one more than with one less: measured on the calibration pictures,
- * the mean of the difference is taken out and its standard deviation put on, in the biases of the heads that give the
- * scores, or as a constant before the last sigmoid where something lies between. In place; null where the scores do not end in a sigmoid or too few anchors nearly are faces.
+ * the mean of the difference is taken out and its standard deviation put on, in the biases of the
+ * heads that give the scores, or as a constant before the last sigmoid where something lies between. In place; null
+ * where the scores do not end in a sigmoid or too few anchors nearly are faces.
  */
 export async function leanToFinding(
   model: Model,
