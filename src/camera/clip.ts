@@ -21,33 +21,53 @@ export interface ClipFrame {
   readonly ms: number;
 }
 
+export interface ClipOptions {
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** A picture of a folder cannot be read, and is left out. */
+  readonly onLeftOut?: (error: unknown) => void;
+}
+
 /**
  * The frames of a video file, of a folder of pictures in the order of their names (numbers by value), or the one frame of
- * a picture; at most a minute of them.
+ * a picture; at most a minute of them. A folder's broken pictures are left out, as long as more of them can be read.
  * @throws FacedError `usage.not-found`, `source.open-failed`, `source.failed` (no frame), `image.*`
  */
 export async function* readClip(
   path: string,
-  { log, signal }: { log: Logger; signal: AbortSignal },
+  { log, signal, onLeftOut }: ClipOptions,
 ): AsyncGenerator<ClipFrame> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new FacedError('usage.not-found', `${path} cannot be read`, { cause });
   });
-  if (found.isDirectory()) yield* folder(path, signal);
+  if (found.isDirectory()) yield* folder(path, { signal, onLeftOut });
   else if (PICTURE.test(path)) yield { image: fit(await picture(path)), ms: 0 };
   else yield* film(path, log, signal);
 }
 
-async function* folder(path: string, signal: AbortSignal): AsyncGenerator<ClipFrame> {
+async function* folder(
+  path: string,
+  { signal, onLeftOut }: { signal: AbortSignal; onLeftOut: ClipOptions['onLeftOut'] | undefined },
+): AsyncGenerator<ClipFrame> {
   const byNumber = new Intl.Collator('en', { numeric: true });
   const names = (await readdir(path)).filter((name) => PICTURE.test(name)).sort(byNumber.compare);
   if (names.length === 0) throw new FacedError('source.open-failed', `the folder ${path} holds no picture`);
+  let read = 0;
+  const broken: unknown[] = [];
   for (const [at, name] of names.entries()) {
     signal.throwIfAborted();
     const ms = (at * 1000) / FOLDER_FPS;
-    if (ms > MAX_CLIP_MS) return;
-    yield { image: fit(await picture(join(path, name))), ms };
+    if (ms > MAX_CLIP_MS) break;
+    const image = await picture(join(path, name)).catch((error: unknown) => {
+      broken.push(error);
+      onLeftOut?.(error);
+      return null;
+    });
+    if (image === null) continue;
+    read++;
+    yield { image: fit(image), ms };
   }
+  if (broken.length >= read) throw broken[0];
 }
 
 async function* film(path: string, log: Logger, signal: AbortSignal): AsyncGenerator<ClipFrame> {

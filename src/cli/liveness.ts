@@ -15,6 +15,8 @@ const PASSIVE_ENOUGH = 0.5;
 interface ClipAnswer extends Pick<ClipVerdict, 'frames' | 'live' | 'passive' | 'active'> {
   readonly path: string;
   readonly reason: string;
+  /** Pictures of a folder that cannot be read; left out when there is none. */
+  readonly leftOut?: number;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -78,10 +80,13 @@ class ClipJudge {
   async clip(path: string): Promise<ClipAnswer> {
     const { detector, scorer, withinMs, policy } = this.#parts;
     const life = new ClipLife({ detector, scorer, limits: { withinMs } });
+    let leftOut = 0;
+    const onLeftOut = () => void leftOut++;
     try {
-      for await (const { image, ms } of readClip(path, this.#parts)) await life.see(image, ms);
+      for await (const { image, ms } of readClip(path, { ...this.#parts, onLeftOut }))
+        await life.see(image, ms);
       const { frames, live, passive, active, reason } = life.verdict(policy);
-      return { path, frames, live, passive, active, reason };
+      return { path, frames, live, passive, active, reason, ...(leftOut === 0 ? {} : { leftOut }) };
     } catch (thrown) {
       const { code, message } = FacedError.from(thrown);
       if (this.#parts.signal.aborted || !/^(source|image|usage)\./.test(code)) throw thrown;
@@ -109,8 +114,9 @@ const WORDS: Readonly<Record<string, string>> = {
   'single-picture': 'one picture shows neither blink nor depth',
 };
 
-function sentence({ path, live, reason, error, passive }: ClipAnswer): string {
+function sentence({ path, live, reason, error, passive, leftOut = 0 }: ClipAnswer): string {
   if (error !== undefined) return `${path}: ${error.message} (${error.code})`;
   const score = passive === null ? '' : `, passive score ${passive.toFixed(2)}`;
-  return `${path}: ${live ? 'alive' : 'not alive'}: ${WORDS[reason] ?? reason}${score}`;
+  const missing = leftOut === 0 ? '' : `; ${leftOut} of its pictures cannot be read and were left out`;
+  return `${path}: ${live ? 'alive' : 'not alive'}: ${WORDS[reason] ?? reason}${score}${missing}`;
 }

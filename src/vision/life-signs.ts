@@ -20,7 +20,7 @@ export interface LifeSigns {
   /**
    * Share of the turn's variance that is noise: each frame against the line between the one before and the one after (T.
    * Gasser, L. Sroka and C. Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear regression", Biometrika
-   * 1986). Some 1 when the points only tremble, near 0 when a head moves, at 5 frames a second as at 25.
+   * 1986). Some 1 when the points only tremble, near 0 when a head moves, at 8 frames a second as at 25.
    */
   readonly tremble: number;
   /** How much longer the face's proportions got between the extremes, as a turn or a tilt does to a head and to a picture alike: 1 is not at all. */

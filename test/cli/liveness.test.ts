@@ -20,11 +20,14 @@ interface Clip {
   readonly passive: number | null;
   readonly active: number | null;
   readonly reason: string;
+  readonly leftOut?: number;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
 const FPS = 12;
 const SEED = 3;
+/** A picture that ends where it has hardly begun. */
+const CUT = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16);
 
 async function cast(t: TestContext): Promise<{ subject: Portrait; other: Portrait }> {
   const { detector } = await openModels({ store: await testStore(t), detector: FOR_PICTURES });
@@ -52,10 +55,13 @@ test('films of pictures are refused and those of a head that turns are not', {
   });
   const folder = join(dir, 'frames');
   writeFrames(folder, 'live-turn', people);
+  const holed = join(dir, 'holed');
+  writeFrames(holed, 'live-turn', people);
+  for (const name of ['7.jpg', '20.jpg']) writeFileSync(join(holed, name), CUT);
   const photograph = join(dir, 'photograph.jpg');
   writeFileSync(photograph, encodeJpeg(people.subject.image));
   const faced = await facedIn(t);
-  const { code, answer } = await faced.json('liveness', ...paths, folder, photograph);
+  const { code, answer } = await faced.json('liveness', ...paths, folder, holed, photograph);
   assert.equal(code, 0);
   const { clips } = answer as { clips: Clip[] };
   const told = clips.map(({ path, live }) => [path.slice(dir.length + 1).replace('.avi', ''), live]);
@@ -63,12 +69,15 @@ test('films of pictures are refused and those of a head that turns are not', {
     ...ATTACKS.map((kind) => [kind, false]),
     ...LIVE.map((kind) => [kind, true]),
     ['frames', true],
+    ['holed', true],
     ['photograph.jpg', false],
   ]);
+  const keys = ['path', 'frames', 'live', 'passive', 'active', 'reason'];
   for (const clip of clips)
-    assert.deepEqual(Object.keys(clip), ['path', 'frames', 'live', 'passive', 'active', 'reason']);
-  for (const { frames, passive, active, reason, error } of clips.slice(0, -1)) {
-    assert.equal(frames, 3 * FPS);
+    assert.deepEqual(Object.keys(clip), clip.path === holed ? [...keys, 'leftOut'] : keys);
+  assert.equal(clips.at(-2)?.leftOut, 2);
+  for (const { frames, passive, active, reason, leftOut = 0, error } of clips.slice(0, -1)) {
+    assert.equal(frames, 3 * FPS - leftOut);
     assert.ok(passive !== null && passive >= 0 && passive <= 1);
     assert.ok(active !== null && active >= 0 && active <= 1);
     assert.match(reason, /^[a-z-]+$/);
@@ -129,6 +138,7 @@ const ODD: readonly {
   readonly reason: RegExp;
 }[] = [
   { name: 'slow', kind: 'live-side', options: { fps: 5 }, live: true, reason: /^solid/ },
+  { name: 'half as fast', kind: 'live-turn', options: { fps: 7 }, live: true, reason: /^solid/ },
   { name: 'fast', kind: 'live-side', options: { fps: 60 }, live: true, reason: /^solid/ },
   { name: 'small', kind: 'live-side', options: { width: 160, height: 120 }, live: true, reason: /^solid/ },
   { name: 'short', kind: 'live-side', options: { seconds: 0.4 }, live: false, reason: /^no-face$/ },
@@ -152,7 +162,7 @@ test('films of any rate and size are judged, and too short ones are not alive; m
     return path;
   });
   const faced = await facedIn(t);
-  const again = Array.from({ length: 11 }, () => paths[3] ?? '');
+  const again = Array.from({ length: 11 }, () => paths[4] ?? '');
   const { code, stdout, stderr } = await faced.run('liveness', ...paths, ...again, '--json');
   assert.equal(code, 0, stderr);
   assert.doesNotMatch(stderr, /Warning/);
@@ -171,11 +181,14 @@ test('clips that cannot be read are answered one by one, and the command fails',
   writeFileSync(empty, '');
   writeFileSync(text, 'this is no film\n'.repeat(100));
   mkdirSync(folder);
-  writeFileSync(cut, Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16));
+  writeFileSync(cut, CUT);
+  const broken = join(dir, 'broken');
+  mkdirSync(broken);
+  for (const name of ['1.jpg', '2.jpg', '3.jpg']) writeFileSync(join(broken, name), CUT);
   writeClip(faceless, { frames: 12 });
   const faced = await facedIn(t);
   const missing = join(dir, 'missing.avi');
-  const { code, answer } = await faced.json('liveness', missing, empty, text, folder, cut, faceless);
+  const { code, answer } = await faced.json('liveness', missing, empty, text, folder, cut, broken, faceless);
   assert.equal(code, 1);
   const { clips } = answer as { clips: Clip[] };
   assert.deepEqual(
@@ -186,10 +199,11 @@ test('clips that cannot be read are answered one by one, and the command fails',
       [false, 'unreadable', 'source.open-failed'],
       [false, 'unreadable', 'source.open-failed'],
       [false, 'unreadable', 'image.unreadable'],
+      [false, 'unreadable', 'image.unreadable'],
       [false, 'no-face', undefined],
     ],
   );
-  assert.equal(clips[5]?.frames, 12);
+  assert.equal(clips[6]?.frames, 12);
   assert.equal((await faced.run('liveness')).code, 2);
   assert.equal((await faced.run('liveness', faceless, '--mode', 'sometimes')).code, 2);
   assert.equal((await faced.run('liveness', faceless)).code, 0);
