@@ -8,7 +8,7 @@ import { demoPortraits } from '../../src/camera/demo.js';
 import { createImage, decode, encodeJpeg, resizeInto } from '../../src/image/index.js';
 import { embedding, openStore, randomNumbers } from '../gallery/support.js';
 import { startMosquitto, withoutMosquitto } from '../helpers/broker.js';
-import { endlessCamera, turningHead, writePictureClip } from '../helpers/clips.js';
+import { endlessCamera, moving, turningHead, writePictureClip } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { type Faced, facedIn } from '../helpers/faced.js';
 import { demoPhotos } from '../helpers/models.js';
@@ -254,7 +254,7 @@ test('enroll/set with a camera of the daemon: progress, one result, and the audi
   const { plain } = await turningHead();
   const faced = await facedIn(t, { FACED_MQTT_URL: broker.url, FACED_DEVICE: 'porch' });
   const config = join(dir, 'faced.yaml');
-  await writeFile(config, `cameras: {door: {source: "${endlessCamera(dir, plain)}"}}\n`);
+  await writeFile(config, `cameras: {door: {source: "${endlessCamera(dir, moving(plain))}"}}\n`);
   const listener = await connectAsync(broker.url);
   t.after(() => listener.endAsync());
   const heard: { topic: string; body: Record<string, unknown>; retain: boolean }[] = [];

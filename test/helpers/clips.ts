@@ -67,18 +67,24 @@ export function writePictureClip(
   writer.close();
 }
 
-/** A camera that shows this picture, moving a little, for as long as somebody looks: its pictures lie in `dir`. */
-export function endlessCamera(dir: string, image: WritableImage): string {
+/** A camera of ten frames a second that shows these again and again, for as long as somebody looks; they lie in `dir`. */
+export function endlessCamera(dir: string, frames: Iterable<WritableImage>): string {
+  let index = 0;
+  for (const frame of frames) writeFileSync(join(dir, `${index++}.jpg`), encodeJpeg(frame, 90));
+  const files = `multifilesrc location=${join(dir, '%d.jpg')} loop=true caps=image/jpeg,framerate=10/1`;
+  return `gstreamer:${files} ! jpegdec ! identity sync=true`;
+}
+
+/** Frames of 640x480 in which the picture comes nearer and goes back a little. */
+export function* moving(image: WritableImage): Generator<WritableImage> {
   const frame = createImage(640, 480, 'bgr24');
   for (let index = 0; index < 20; index++) {
     const height = image.height - Math.abs(10 - index) * 2;
     resizeInto(image, frame, {
       roi: { x: image.width / 2 - (height * 2) / 3, y: 0, width: (height * 4) / 3, height },
     });
-    writeFileSync(join(dir, `${index}.jpg`), encodeJpeg(frame, 90));
+    yield frame;
   }
-  const files = `multifilesrc location=${join(dir, '%d.jpg')} loop=true caps=image/jpeg,framerate=10/1`;
-  return `gstreamer:${files} ! jpegdec ! identity sync=true`;
 }
 
 /** A face of the photographs that looks nearly into the camera, as it is and as a mirror shows it. */

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decode, type WritableImage } from '../../src/image/index.js';
-import { endlessCamera, turningHead } from '../helpers/clips.js';
+import { endlessCamera, moving, turningHead } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openWeb, portrait, type Web } from './support.js';
 
@@ -36,7 +36,8 @@ test('somebody is led through an enrolment by HTTP, and a stranger who was kept 
   const jpeg = await portrait('Bea');
   const bea = decode(jpeg);
   const config = join(dir, 'faced.yaml');
-  const camera = async (image: WritableImage) => `{source: "${endlessCamera(await temporaryDir(t), image)}"}`;
+  const camera = async (image: WritableImage) =>
+    `{source: "${endlessCamera(await temporaryDir(t), moving(image))}"}`;
   const cameras = `{desk: ${await camera(plain)}, porch: ${await camera({ ...bea, data: bea.data })}}`;
   await writeFile(config, `gallery: {keepUnknownHours: 1}\ncameras: ${cameras}\n`);
   const web = await openWeb(t, { before: ['admin'], argv: ['--config', config] });

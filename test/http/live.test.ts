@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decode } from '../../src/image/index.js';
-import { endlessCamera } from '../helpers/clips.js';
+import { endlessCamera, moving } from '../helpers/clips.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openWeb, portrait, type Web } from './support.js';
 
@@ -62,7 +62,7 @@ test('the live view: boxes and names, encoded once for all who watch, and events
   const dir = await temporaryDir(t);
   const jpeg = await portrait('Ada');
   const image = decode(jpeg);
-  const camera = endlessCamera(await temporaryDir(t), { ...image, data: image.data });
+  const camera = endlessCamera(await temporaryDir(t), moving({ ...image, data: image.data }));
   const ada = join(dir, 'ada.jpg');
   await writeFile(ada, jpeg);
   const web = await openWeb(t, {

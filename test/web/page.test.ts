@@ -3,10 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { endlessCamera } from '../helpers/clips.js';
 import { ROOT } from '../helpers/data.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { openWeb, portrait, type Web } from '../http/support.js';
-import { assertAccessible, openBrowser, openPage, withoutBrowser, writeScenes } from './support.js';
+import { assertAccessible, framesOf, openBrowser, openPage, withoutBrowser } from './support.js';
 
 const NAME = 'Owner';
 const PASSWORD = 'a long sentence for the door';
@@ -28,7 +29,6 @@ const VIEWS = [
 /** A door at which Ada stands, then nobody, then Bea, then nobody, for long enough. */
 async function house(t: TestContext): Promise<Web> {
   const dir = await temporaryDir(t);
-  const clip = join(dir, 'door.avi');
   const [ada, bea] = [await portrait('Ada'), await portrait('Bea')];
   const scenes = [
     { jpeg: ada, seconds: 12 },
@@ -36,12 +36,12 @@ async function house(t: TestContext): Promise<Web> {
     { jpeg: bea, seconds: 6 },
     { jpeg: null, seconds: 3 },
   ];
-  writeScenes(clip, scenes, 12);
+  const camera = endlessCamera(await temporaryDir(t), framesOf(scenes));
   const config = join(dir, 'faced.yaml');
   writeFileSync(
     config,
     `cameras:
-  door: { source: 'file:${clip}?pace=real' }
+  door: { source: '${camera}' }
 gallery: { keepImages: true, keepUnknownHours: 24 }
 doors:
   front: { lock: { driver: recorder, file: '${join(dir, 'lock')}' }, cameras: [], modes: [code], codes: [mqtt] }

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { createImage, decode, resizeInto, VideoWriter } from '../../src/image/index.js';
+import { createImage, decode, resizeInto, type WritableImage } from '../../src/image/index.js';
 import { ROOT } from '../helpers/data.js';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -41,7 +41,8 @@ export async function openPage(
   const context = await browser.newContext(options);
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(45_000);
+  // So that a fault does not hang; a busy machine takes its time.
+  page.setDefaultTimeout(120_000);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('request', (request) => {
@@ -79,23 +80,20 @@ export interface Scene {
   readonly seconds: number;
 }
 
-/** A clip in which faces sway a little, scene after scene, the whole `rounds` times. */
-export function writeScenes(path: string, scenes: readonly Scene[], rounds: number): void {
-  const fps = 10;
-  const writer = new VideoWriter(path, { width: 640, height: 480, fps });
+/** Frames at ten a second in which faces sway a little, scene after scene. */
+export function* framesOf(scenes: readonly Scene[]): Generator<WritableImage> {
   const frame = createImage(640, 480, 'bgr24');
-  const decoded = scenes.map(({ jpeg, seconds }) => ({ face: jpeg === null ? null : decode(jpeg), seconds }));
-  for (let round = 0; round < rounds; round++)
-    for (const { face, seconds } of decoded)
-      for (let index = 0; index < seconds * fps; index++) {
-        if (face === null) frame.data.fill(96);
-        else {
-          const sway = Math.sin(index / 6);
-          const height = face.height * (1.1 + 0.05 * sway);
-          const width = (height * 4) / 3;
-          resizeInto(face, frame, { roi: { x: (face.width - width) / 2, y: 4 * sway, width, height } });
-        }
-        writer.write(frame);
+  for (const { jpeg, seconds } of scenes) {
+    const face = jpeg === null ? null : decode(jpeg);
+    for (let index = 0; index < seconds * 10; index++) {
+      if (face === null) frame.data.fill(96);
+      else {
+        const sway = Math.sin(index / 6);
+        const height = face.height * (1.1 + 0.05 * sway);
+        const width = (height * 4) / 3;
+        resizeInto(face, frame, { roi: { x: (face.width - width) / 2, y: 4 * sway, width, height } });
       }
-  writer.close();
+      yield frame;
+    }
+  }
 }
