@@ -32,6 +32,7 @@
 #define MOST_MS 600000
 #define RETRY_MS 200
 #define TAKEOVER_MS 3000
+#define PATIENCE_MS 1500
 
 static struct line wire;
 static long longest_ms = 10000;
@@ -183,11 +184,14 @@ static void report_input(int input, bool active) {
 static void take_over(const char *path) {
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) fatal("owner", errno);
-  for (long long until = now_ms() + TAKEOVER_MS; flock(fd, LOCK_EX | LOCK_NB) < 0;) {
-    if (errno != EWOULDBLOCK || now_ms() > until) fatal("owner", EBUSY);
+  long long begun = now_ms();
+  while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    long long waited = now_ms() - begun;
+    if (errno != EWOULDBLOCK || waited > TAKEOVER_MS) fatal("owner", EBUSY);
     char text[32] = "";
-    /* The lock on the file proves that the process which wrote its number there is alive. */
-    if (pread(fd, text, sizeof text - 1, 0) > 0 && atol(text) > 1) kill((pid_t)atol(text), SIGTERM);
+    /* The lock on the file proves that the process which wrote its number there is alive. One that hangs hears nothing. */
+    int end = waited > PATIENCE_MS ? SIGKILL : SIGTERM;
+    if (pread(fd, text, sizeof text - 1, 0) > 0 && atol(text) > 1) kill((pid_t)atol(text), end);
     poll(NULL, 0, 20);
   }
   char text[32];

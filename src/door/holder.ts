@@ -11,6 +11,10 @@ export const HOLDER = join(ROOT, 'native/lock/build/faced-lock');
 
 /** The holder answers from a poll loop: an answer that takes longer will not come. */
 const ANSWER_MS = 1000;
+/** One that was silent is asked whether it lives, and ended when it does not say so. */
+const LAST_CHANCE_MS = 2000;
+/** Within this time after its end a pulse has been reported as over. */
+const OVERDUE_MS = 1000;
 /** An order is void when the holder reads it so late. */
 const LATE_MS = 500;
 const RESTART_MS = { first: 50, longest: 10_000 };
@@ -48,6 +52,8 @@ export class HolderLock implements Lock {
   #lostInput = false;
   #next = 1;
   #restart: NodeJS.Timeout | null = null;
+  #overdue: NodeJS.Timeout | null = null;
+  #isAsked = false;
   #pauseMs = RESTART_MS.first;
   #why: FacedError | null = null;
   #ending: Promise<void> | null = null;
@@ -83,6 +89,7 @@ export class HolderLock implements Lock {
   async #end(): Promise<void> {
     this.#stopped = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#pulseIsOver();
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     if (this.#lock.whenPowerless === 'safe' && this.#options.owner !== undefined && this.#ready) {
@@ -95,19 +102,24 @@ export class HolderLock implements Lock {
     }
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill('SIGTERM');
+    const lastChance = setTimeout(() => child.kill('SIGKILL'), LAST_CHANCE_MS);
     await ended;
+    clearTimeout(lastChance);
   }
 
   unlock(pulseMs: number): Promise<void> {
     const notAfter = Math.ceil(this.#options.clock.monotonic() + LATE_MS);
-    return this.#order((id) => `unlock ${id} ${Math.max(1, Math.round(pulseMs))} ${notAfter}`);
+    const pulse = Math.max(1, Math.round(pulseMs));
+    this.#pulseIsOver();
+    this.#overdue = setTimeout(() => this.#askWhetherItLives(), pulse + OVERDUE_MS).unref();
+    return this.#order((id) => `unlock ${id} ${pulse} ${notAfter}`);
   }
 
   lock(): Promise<void> {
     return this.#order((id) => `lock ${id}`);
   }
 
-  #order(line: (id: string) => string): Promise<void> {
+  #order(line: (id: string) => string, answerMs = ANSWER_MS): Promise<void> {
     const stdin = this.#child?.stdin;
     if (!this.#ready || stdin === null || stdin === undefined || !stdin.writable) {
       return Promise.reject(
@@ -121,11 +133,31 @@ export class HolderLock implements Lock {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new FacedError('door.lock-silent', `the lock’s holder did not answer within ${ANSWER_MS} ms`));
-      }, ANSWER_MS);
+        reject(new FacedError('door.lock-silent', `the lock’s holder did not answer within ${answerMs} ms`));
+        this.#askWhetherItLives();
+      }, answerMs);
       this.#waiting.set(id, { resolve, reject, timer });
       stdin.write(`${line(id)}\n`);
     });
+  }
+
+  /** A holder that hangs keeps the wire as it is, open perhaps: the next one brings it to rest. */
+  #askWhetherItLives(): void {
+    const child = this.#child;
+    if (this.#isAsked || this.#stopped || child === null) return;
+    this.#isAsked = true;
+    this.#order((id) => `ping ${id}`, LAST_CHANCE_MS)
+      .catch((error: unknown) => {
+        if (FacedError.from(error).code === 'door.lock-silent') child.kill('SIGKILL');
+      })
+      .finally(() => {
+        this.#isAsked = false;
+      });
+  }
+
+  #pulseIsOver(): void {
+    if (this.#overdue !== null) clearTimeout(this.#overdue);
+    this.#overdue = null;
   }
 
   /** Resolves when the holder has the wire, or has said why not: a busy wire is tried again, it does not stop the house. */
@@ -182,6 +214,7 @@ export class HolderLock implements Lock {
         this.#settle(subject)?.reject(refusal(detail));
         return;
       case 'line':
+        if (subject === 'locked') this.#pulseIsOver();
         if (subject === 'locked' || subject === 'unlocked') this.#events.emit('moved', { to: subject, at });
         this.#recover();
         return;
@@ -205,6 +238,7 @@ export class HolderLock implements Lock {
 
   #ended(program: string): void {
     this.#ready = false;
+    this.#pulseIsOver();
     this.#child = null;
     const why = this.#why ?? new FacedError('door.lock-failed', 'the lock’s holder ended unexpectedly');
     for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(why);

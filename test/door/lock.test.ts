@@ -230,6 +230,31 @@ test('a holder that hangs: the order fails in time and is not carried out when i
   assert.ok(!record(file).includes('unlocked high'));
 });
 
+test('a holder that hangs in a pulse is ended, and the next one brings the wire to rest', async (t) => {
+  const { dir, file, lock } = await recorder(t);
+  await lock.unlock(100);
+  const holder = Number(readFileSync(join(dir, 'owner'), 'utf8'));
+  process.kill(holder, 'SIGSTOP');
+  t.after(() => isAlive(holder) && process.kill(holder, 'SIGKILL'));
+  // Nobody orders anything: that the pulse was not reported as over is enough.
+  await until(() => !isAlive(holder), 'the end of the one that hangs', 20_000);
+  await until(() => record(file).length === 3, 'the wire at rest');
+  assert.deepEqual(record(file), ['locked low', 'unlocked high', 'locked low']);
+});
+
+test('the wire of a holder that hangs is taken over, and a lock that is stopped does not wait for it', async (t) => {
+  const { dir, file, lock } = await recorder(t);
+  const holder = Number(readFileSync(join(dir, 'owner'), 'utf8'));
+  process.kill(holder, 'SIGSTOP');
+  const next = new HolderLock(
+    { driver: 'recorder', file, longestMs: LONGEST_MS },
+    { clock: systemClock, owner: join(dir, 'owner'), onError: () => {} },
+  );
+  await Promise.all([lock.stop(), started(t, next, join(dir, 'owner'))]);
+  assert.ok(!isAlive(holder));
+  await next.unlock(100);
+});
+
 test('a holder that cannot be started for want of descriptors is said, and started when there are some', async (t) => {
   const dir = await temporaryDir(t);
   const options = { driver: 'recorder', file: join(dir, 'record'), longestMs: LONGEST_MS } as const;
