@@ -35,7 +35,7 @@ export class MqttLock implements Lock {
   readonly #clock: Clock;
   #unsubscribe: (() => void) | null = null;
   #relock: NodeJS.Timeout | null = null;
-  #heard: ((state: LockSays) => void) | null = null;
+  readonly #waiting = new Set<(state: LockSays) => void>();
   #said: LockSays | null = null;
   #failed = false;
   #stopped = true;
@@ -65,7 +65,7 @@ export class MqttLock implements Lock {
         this.#failed = false;
         this.#events.emit('recovered', {});
       }
-      this.#heard?.(state);
+      for (const heard of [...this.#waiting]) heard(state);
     });
   }
 
@@ -122,14 +122,13 @@ export class MqttLock implements Lock {
     }, ms);
   }
 
-  /** The newest order is the one that is waited for. */
   #waitFor(wanted: 'locked' | 'unlocked'): { answer: Promise<void>; cancel(): void } {
     const { answerMs } = this.#options;
     let cancel = () => {};
     const answer = new Promise<void>((resolve, reject) => {
       const done = (settle: () => void) => {
         clearTimeout(timer);
-        if (this.#heard === heard) this.#heard = null;
+        this.#waiting.delete(heard);
         settle();
       };
       const timer = setTimeout(
@@ -144,7 +143,7 @@ export class MqttLock implements Lock {
         if (state === 'jammed')
           done(() => reject(new FacedError('door.lock-failed', 'the lock says it is jammed')));
       };
-      this.#heard = heard;
+      this.#waiting.add(heard);
       cancel = () => done(resolve);
     });
     return { answer, cancel };

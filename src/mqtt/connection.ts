@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type IClientOptions, type IPublishPacket, MqttClient } from 'mqtt';
 import { FacedError } from '../domain/errors.js';
@@ -175,6 +176,8 @@ export class Connection {
     }
     if (this.#stopping.signal.aborted) return lost(endpoint.label);
     const gone = new AbortController();
+    // One for each message on its way, which what sends them bounds.
+    setMaxListeners(0, gone.signal);
     let cause: unknown;
     let answered = false;
     let upSince: number | undefined;

@@ -461,6 +461,10 @@ test('a lock over MQTT: locking is tried until the lock says that it did, a bolt
   await turn();
   t.mock.timers.tick(120_000);
   assert.deepEqual(sent.slice(3), ['UNLOCK', 'LOCK']);
+
+  const twice = Promise.all([lock.lock(), lock.lock()]);
+  say('LOCKED');
+  await twice;
 });
 
 test('the MAC of a command covers every field', () => {
