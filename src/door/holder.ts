@@ -93,12 +93,10 @@ export class HolderLock implements Lock {
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     if (this.#lock.whenPowerless === 'safe' && this.#options.owner !== undefined && this.#ready) {
-      const locked = await this.lock().then(
-        () => true,
-        () => false,
-      );
+      // Also when it does not answer: ended, it would let go of the magnet.
+      await this.lock().catch(() => {});
       this.#ready = false;
-      if (locked) return letGo(child);
+      return letGo(child);
     }
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill('SIGTERM');

@@ -185,6 +185,14 @@ test('a daemon that is stopped leaves a fail-safe door locked, in the middle of 
   assert.equal(record(file).at(-1), 'locked high');
 });
 
+test('a daemon that is stopped does not end the holder of a fail-safe door that hangs', async (t) => {
+  const { dir, lock } = await recorder(t, { whenPowerless: 'safe' });
+  const holder = Number(readFileSync(join(dir, 'owner'), 'utf8'));
+  process.kill(holder, 'SIGSTOP');
+  await lock.stop();
+  assert.ok(isAlive(holder));
+});
+
 test('what is left of a service is ended when it has ended, the holder of a lock is not', async (t) => {
   const { dir, file, lock } = await recorder(t, { longestMs: 10_000 });
   await lock.unlock(300);
