@@ -36,6 +36,7 @@ export class MqttLock implements Lock {
   #unsubscribe: (() => void) | null = null;
   #relock: NodeJS.Timeout | null = null;
   readonly #waiting = new Set<(state: LockSays) => void>();
+  /** Since the last unlock. */
   #said: LockSays | null = null;
   #failed = false;
   #stopped = true;
@@ -88,6 +89,7 @@ export class MqttLock implements Lock {
   }
 
   async unlock(pulseMs: number): Promise<void> {
+    this.#said = null;
     // Whatever comes of the order: it may open although nobody says so.
     this.#lockAfter(pulseMs, RETRY_MS.first);
     await this.#order('unlocked', this.#options.unlockPayload);

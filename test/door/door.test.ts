@@ -462,6 +462,14 @@ test('a lock over MQTT: locking is tried until the lock says that it did, a bolt
   t.mock.timers.tick(120_000);
   assert.deepEqual(sent.slice(3), ['UNLOCK', 'LOCK']);
 
+  connected = false;
+  await assert.rejects(lock.unlock(3000), { code: 'door.lock-failed' });
+  t.mock.timers.tick(3000);
+  await turn();
+  connected = true;
+  t.mock.timers.tick(1000);
+  assert.deepEqual(sent.slice(5), ['LOCK'], 'that it was stuck before says nothing of now');
+
   const twice = Promise.all([lock.lock(), lock.lock()]);
   say('LOCKED');
   await twice;
