@@ -71,6 +71,7 @@ node -e '
   check(int8.mean > 0.95, "INT8 answers differently");' "$dir/embeddings.json"
 
 step "Gallery, MQTT, a folder, a clip"
+emulated deploy/check/statements.mjs "$app"
 FACED_BROKER_DIR=$dir node deploy/check/broker.mjs >"$dir/broker.log" 2>&1 &
 broker=$!
 trap 'kill $broker 2>/dev/null || true' EXIT

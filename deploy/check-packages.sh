@@ -198,7 +198,7 @@ install() {
     bring "$root"
     cp "$(file_of "$target")" "$root/check/old.deb"
     newer "$(file_of "$target")" "$root/check/new.deb"
-    cp deploy/check/installed.sh "$root/check/"
+    cp deploy/check/{installed.sh,statements.mjs} "$root/check/"
     (
       # One at a time: apt there uses the folder that all share.
       flock 9

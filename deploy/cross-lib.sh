@@ -148,13 +148,14 @@ native_parts() (
 # better-sqlite3 needs nothing of a release but libc: what bookworm's takes, trixie's takes too. A minute and a half.
 sqlite_for() (
   arch=$1 dir="$CROSS_DIR/sqlite-$1"
-  key="$(hash_of node_modules/better-sqlite3/package.json) $NODE_RUNTIME"
+  key="$(hash_of node_modules/better-sqlite3/package.json native/better-sqlite3) $NODE_RUNTIME"
   stamped "$dir/.stamp" "$key" && return
   sysroot "$arch" bookworm
   compilers "$arch" bookworm
   step "better-sqlite3 for $arch"
   rm -rf "$dir"
   mkdir -p "$dir"
+  CXXFLAGS+=" -include $PWD/native/better-sqlite3/object-wrap.h"
   cp -a node_modules/better-sqlite3 "$dir/source"
   rm -rf "$dir/source/build"
   "$PWD/node_modules/.bin/node-gyp" rebuild --arch="$(node_arch_of "$arch")" --nodedir="$CROSS_DIR/node-$arch" --jobs=max \

@@ -65,14 +65,14 @@ check_node() {
 
 npm_packages() {
   local stamp=node_modules/.faced-stamp key
-  key="$(hash_of package-lock.json package.json) $node_abi"
+  key="$(hash_of package-lock.json package.json native/better-sqlite3) $node_abi"
   if stamped $stamp "$key"; then
     skip "npm packages"
     return
   fi
   step "npm packages (better-sqlite3 may compile: a minute or two, longer on a Pi)"
   # The package carries its CPU binaries; its install step would only fetch CUDA's.
-  ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-fund --no-audit
+  CXXFLAGS="-include $PWD/native/better-sqlite3/object-wrap.h" ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-fund --no-audit
   echo "$key" >$stamp
 }
 

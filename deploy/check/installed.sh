@@ -38,6 +38,9 @@ systemd-analyze verify faced.service 2>&1 | tee /check/verify.txt
 [ ! -s /check/verify.txt ] || die "systemd finds faults in the unit"
 systemd-analyze security --offline=true --no-pager --threshold=20 faced.service | tail -1
 
+say "statements of the database are collected as garbage"
+/opt/faced/runtime/node /check/statements.mjs /opt/faced
+
 say "models brought as files, without npm; one over HTTPS"
 command -v npm && die "this is no clean machine: it has npm"
 for id in ultraface landmarks68 minifasnet; do faced model fetch "$id" --from "/check/models/$id.onnx"; done
