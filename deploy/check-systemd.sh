@@ -342,6 +342,50 @@ holds "for that reason" says 'Watchdog timeout'
 count=$(counted recognition)
 timed "events come again" 60 more_of recognition "$count"
 
+step "As a thread, in one process"
+# Preloaded into every thread: that of the vision worker hangs, once, when the file is there.
+cat >"$outside/srv/hang.cjs" <<'SCRIPT'
+setInterval(() => {
+  if (!process.argv[1]?.includes('vision-worker')) return;
+  try { require('node:fs').renameSync('/run/faced/hang', '/run/faced/hung'); } catch { return; }
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}, 100).unref();
+SCRIPT
+printf '[Service]\nEnvironment=FACED_ISOLATION=thread NODE_OPTIONS=--require=/srv/hang.cjs\n' | drop_in thread
+holds "READY" inside systemctl restart faced
+holds "without a vision process" not quiet vision_pid
+count=$(counted recognition)
+timed "events come" 60 more_of recognition "$count"
+inside systemctl stop mosquitto
+main=$(main_pid faced)
+since_now
+inside touch /run/faced/hang
+until_true 30 said 'the vision worker ended and is started again' || true
+replaced=$TOOK
+until_true 30 said 'model in use' || true
+holds "hangs: left behind after $replaced s, looking again $TOOK s later" \
+  node -e 'process.exit(Number(process.argv[1]) + Number(process.argv[2]) <= 10 ? 0 : 1)' "$replaced" "$TOOK"
+holds "the daemon goes on" test "$(main_pid faced)" = "$main"
+inside systemctl start mosquitto
+count=$(counted recognition)
+timed "events go out, and new ones come" 60 more_of recognition "$((count + 3))"
+# What hangs in native code cannot be ended: after the second one only a new process helps.
+since_now
+blind_thread() {
+  [ "$(main_pid faced)" != "$main" ] || inside touch /run/faced/hang
+  new_main "$main"
+}
+timed "hangs again: the whole is started again" 60 blind_thread
+holds "for that reason" says vision.stuck
+inside rm -f /run/faced/hang
+main=$(main_pid faced)
+inside kill -KILL "$main"
+timed "kill -9: back" 60 new_main "$main"
+count=$(counted recognition)
+timed "events come again" 60 more_of recognition "$count"
+no_drop_in thread
+holds "as a process again" inside systemctl restart faced
+
 step "The host's part of a Jetson"
 if [ "$suite" != bookworm ]; then
   verdict skip "faced-tensorrt: it is built here with the libraries of bookworm"
