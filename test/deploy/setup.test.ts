@@ -37,7 +37,7 @@ async function clone(t: TestContext): Promise<Clone> {
   const dir = join(home, 'a clone');
   const bin = join(home, 'bin');
   const log = join(home, 'calls');
-  for (const folder of ['native/opencv', 'src', 'test', 'web', 'bin'])
+  for (const folder of ['native/opencv', 'native/better-sqlite3', 'src', 'test', 'web', 'bin'])
     mkdirSync(join(dir, folder), { recursive: true });
   mkdirSync(bin);
   cpSync(join(ROOT, 'deploy'), join(dir, 'deploy'), { recursive: true });
