@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Document, isMap, parseDocument } from 'yaml';
 import { FacedError } from '../domain/errors.js';
 import { writeFileAtomic } from '../lib/atomic-file.js';
@@ -105,11 +105,9 @@ async function write(
   } catch (thrown) {
     const error = FacedError.from(thrown);
     if (error.code !== 'config.invalid') throw error;
-    const lines = error.message
-      .split('\n')
-      .slice(1)
-      .map((line) => line.trim());
-    throw new FacedError('config.invalid', lines.join('; '), { cause: thrown });
+    const [first = '', ...mistakes] = error.message.split('\n').map((line) => line.trim());
+    const message = mistakes.length === 0 ? first.replace(trial, basename(place)) : mistakes.join('; ');
+    throw new FacedError('config.invalid', message, { cause: thrown });
   } finally {
     await rm(trial, { force: true });
   }

@@ -5,7 +5,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { FacedError } from '../domain/errors.js';
 import { crossChecks } from './cross-checks.js';
 import { readEnvironment } from './env.js';
-import { bringsDefault, hasPlace, type Leaf, leavesOf } from './patch.js';
+import { bringsDefault, hasPlace, keptLeaves, type Leaf } from './patch.js';
 import { findConfigFile } from './paths.js';
 import { readYamlFile } from './read-yaml.js';
 import { type Config, type ConfigFile, mapValues, SCHEMA, type SchemaNode } from './schema.js';
@@ -81,8 +81,11 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
 /** What was changed apart from the file; none where there is no such file. */
 function leavesApart(settingsFile: string | undefined): readonly Leaf[] {
   if (settingsFile === undefined || !existsSync(settingsFile)) return [];
+  const content = readYamlFile(settingsFile);
+  if (!isTree(content))
+    throw new FacedError('config.invalid', `${settingsFile} must be a map of settings (key: value).`);
   try {
-    return leavesOf(readYamlFile(settingsFile));
+    return keptLeaves(content);
   } catch (thrown) {
     const error = FacedError.from(thrown);
     if (error.code !== 'http.forbidden') throw error;

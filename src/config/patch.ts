@@ -32,10 +32,19 @@ export function isFileOnly(path: readonly string[]): boolean {
  * Throws `http.forbidden` for what can be changed in the file only.
  */
 export function leavesOf(patch: unknown): Leaf[] {
-  const leaves = inside(patch, []);
-  const forbidden = leaves.find(
-    ({ path, value }) => isFileOnly(path) || (value === null && isWhole(nodeAt(path))),
-  );
+  return allowed(inside(patch, []));
+}
+
+/**
+ * Every setting that a file of changes names, as {@link leavesOf}. A section, or a camera, out of which every line was
+ * taken is not there.
+ */
+export function keptLeaves(content: unknown): Leaf[] {
+  return allowed(inside(content, []).filter((leaf) => isFileOnly(leaf.path) || !removesWhole(leaf)));
+}
+
+function allowed(leaves: Leaf[]): Leaf[] {
+  const forbidden = leaves.find((leaf) => isFileOnly(leaf.path) || removesWhole(leaf));
   if (forbidden !== undefined)
     throw new FacedError('http.forbidden', `${forbidden.path.join('.')} can be changed in the file only`);
   return leaves;
@@ -69,7 +78,12 @@ export function hasPlace(tree: unknown, path: readonly string[]): boolean {
   return true;
 }
 
-/** A section, or a camera: with it would go what is for the file only. */
+/** With a section, or a camera, would go what is for the file only. */
+function removesWhole({ path, value }: Leaf): boolean {
+  return value === null && isWhole(nodeAt(path));
+}
+
+/** A section, or a camera. */
 function isWhole(node: SchemaNode | undefined): boolean {
   return node !== undefined && (node.properties !== undefined || mapValues(node) !== undefined);
 }

@@ -192,6 +192,14 @@ test('kept apart, nothing says who may come in, and what the file no longer has 
     await writeFile(settingsFile, text);
     assert.throws(load, { code: 'config.invalid', message: /can be changed in the file only/ });
   }
+  const patch = { log: { level: 'warn' } };
+  await writeFile(settingsFile, 'doors: { front: { cameras: [door] } }');
+  await assert.rejects(editConfig({ file: path, settingsFile, env: {}, patch }), {
+    code: 'config.invalid',
+    message: 'settings.yaml: doors.front.cameras can be changed in the file only.',
+  });
+  await writeFile(settingsFile, '[1, 2]\n');
+  assert.throws(load, { code: 'config.invalid', message: /settings\.yaml must be a map/ });
   await writeFile(
     settingsFile,
     'cameras: { garden: { fps: 5 }, door: { fps: 7 } }\nlater: { x: 1 }\n__proto__: { y: 1 }\n',
@@ -201,4 +209,18 @@ test('kept apart, nothing says who may come in, and what the file no longer has 
   assert.deepEqual([apart, warnings.length], [['cameras.door.fps'], 3]);
   await writeFile(settingsFile, 'recognition: { strangersPerThousand: 0 }');
   assert.throws(load, { code: 'config.invalid', message: /strangersPerThousand.*changed apart/ });
+});
+
+test('kept apart, a section or a camera out of which the last line was taken is not there', async (t) => {
+  const folder = await temporaryDir(t);
+  const [path, settingsFile] = [join(folder, 'faced.yaml'), join(folder, 'settings.yaml')];
+  await writeFile(path, FILE);
+  const load = () => loadConfig({ path, settingsFile, env: {} });
+  await writeFile(settingsFile, 'mqtt:\nrecognition:\ncameras:\n  door:\n');
+  const { config, apart } = load();
+  assert.deepEqual(apart, []);
+  assert.equal(config.cameras.door?.source, 'rtsp://user:secret@camera/stream');
+  assert.equal(config.recognition.strangersPerThousand, 2);
+  await editConfig({ file: path, settingsFile, env: {}, patch: { cameras: { door: { fps: 5 } } } });
+  assert.equal(load().config.cameras.door?.fps, 5);
 });
