@@ -100,8 +100,8 @@ async function workKey(work: {
   for (const { card, path, variant } of await store.list())
     if (used.has(card.id)) hash.update(`${card.id} ${(await hashFile(variant ?? path)).sha256}\n`);
   for (const file of files) {
-    const { size, mtimeMs } = await stat(file);
-    hash.update(`${relative(dir, file)} ${size} ${mtimeMs}\n`);
+    const found = await stat(file).catch(() => null);
+    hash.update(`${relative(dir, file)} ${found?.size} ${found?.mtimeMs}\n`);
   }
   return hash.digest('hex');
 }

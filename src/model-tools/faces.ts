@@ -104,17 +104,26 @@ export class RecordingRunner implements ModelRunner {
   }
 }
 
-/** Pictures below a folder, by their path in it, so that the order does not depend on where the folder is. */
+/**
+ * Pictures below a folder, by their path in it, so that the order does not depend on where the folder is. What has a
+ * picture's name and is no file (a folder, a pipe that nobody feeds) is none; a link to nothing is one that cannot be read.
+ */
 export async function pictureFiles(dir: string): Promise<string[]> {
   const info = await stat(dir).catch(() => null);
   if (!info?.isDirectory()) {
     throw new FacedError('usage.not-found', `${dir} is no folder`, { fix: 'name a folder of photographs' });
   }
   const names = await readdir(dir, { recursive: true });
-  return names
+  const paths = names
     .filter((name) => /\.(jpe?g|png|webp|bmp|gif|tiff?|pgm|ppm)$/i.test(name))
     .sort()
     .map((name) => join(dir, name));
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(() => null);
+    if (found === null || found.isFile()) files.push(path);
+  }
+  return files;
 }
 
 /** Faces that calibration uses: more change nothing that can be measured. */

@@ -9,6 +9,9 @@ import {
   type Tensor,
 } from './graph/index.js';
 
+/** Rows that stay together: kernels sum what is left beside whole vectors in another order, so that the last bits differ. */
+const BLOCK = 16;
+
 /**
  * A Gemm, MatMul or Conv (of one group) whose constant weight is heavier than `share` becomes several over parts of its
  * output rows (of a Conv: its output channels), and a Concat of their answers. In place; other nodes stay.
@@ -17,9 +20,12 @@ export function cutByRows(graph: Graph, node: Node, share: number): void {
   const weight = constantInput(graph, node, 1);
   const axis = weight === undefined ? undefined : rowAxis(node, weight);
   if (weight === undefined || axis === undefined) return;
-  const parts = Math.ceil(weight.data.byteLength / share);
   const rows = weight.dims[axis] ?? 0;
-  if (parts < 2 || rows < parts) return;
+  const blocks = Math.floor(rows / BLOCK);
+  const parts = Math.min(Math.ceil(weight.data.byteLength / share), blocks);
+  if (parts < 2) return;
+  const begin = (part: number): number =>
+    part === parts ? rows : BLOCK * Math.floor((part * blocks) / parts);
   const bias = constantInput(graph, node, 2);
   // A bias that was computed, or has another shape than one number a row, stays whole with its layer.
   const perRow =
@@ -28,7 +34,7 @@ export function cutByRows(graph: Graph, node: Node, share: number): void {
   const output = node.outputs[0] ?? '';
   const answers: string[] = [];
   const made = Array.from({ length: parts }, (_, part) => {
-    const [from, to] = [Math.floor((part * rows) / parts), Math.floor(((part + 1) * rows) / parts)];
+    const [from, to] = [begin(part), begin(part + 1)];
     const kept = Array.from({ length: to - from }, (__, at) => from + at);
     const name = `${output}/rows${part + 1}`;
     answers.push(name);

@@ -41,6 +41,18 @@ export async function assertLoads(bytes: Uint8Array): Promise<void> {
   await (await createSession(bytes)).release();
 }
 
+/**
+ * Throws `usage.invalid` when `out` is the file that was read: it and its card would be gone, and with them what notes
+ * lead back to.
+ */
+export async function refuseSource(out: string, sourceSha256: string): Promise<void> {
+  const there = await hashFile(out).catch(() => null);
+  if (there?.sha256 !== sourceSha256) return;
+  throw new FacedError('usage.invalid', `${out} is the file that it would be made from`, {
+    fix: 'choose another name with --out',
+  });
+}
+
 /** Writes a model and what stands beside it (JSON), all or nothing; throws `model.write-failed` with the reason. */
 export async function writeWithNote(
   path: string,

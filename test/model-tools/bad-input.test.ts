@@ -163,6 +163,17 @@ describe('every command of the workshop', () => {
     });
   }
 
+  test('refuses to write over the file that it reads, whose card would be lost', async (t) => {
+    const faced = await facedIn(t);
+    const file = join(faced.stateDir, 'm.onnx');
+    const bytes = edited(() => {});
+    await writeFile(file, bytes);
+    await writeFile(join(faced.stateDir, 'm.json'), '{}');
+    assert.equal((await failure(faced, 'model', 'optimize', file, '--out', file)).code, 'usage.invalid');
+    assert.deepEqual(await readFile(file), Buffer.from(bytes));
+    assert.equal(await readFile(join(faced.stateDir, 'm.json'), 'utf8'), '{}');
+  });
+
   test('refuses a folder in place of a file, and says to make one that is missing', async (t) => {
     await testModels();
     const faced = await facedIn(t);

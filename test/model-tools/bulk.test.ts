@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
@@ -144,6 +144,7 @@ describe('many pictures', () => {
     const dir = join(await temporaryDir(t), 'pictures');
     await mkdir(dir);
     await manyPictures(dir);
+    await symlink('nothing', join(dir, 'gone.jpg'));
     const faced = await facedIn(t);
     const [a, b] = [join(faced.stateDir, 'a.npy'), join(faced.stateDir, 'b.npy')];
     const whole = await faced.json('embed', dir, '--out', a, '--batch', '2');

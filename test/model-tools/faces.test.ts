@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FacedError } from '../../src/domain/errors.js';
@@ -12,9 +12,11 @@ test('pictures are found below a folder, in the order of their paths, and nothin
   const dir = await temporaryDir(t);
   await mkdir(join(dir, 'b'));
   for (const name of ['b/2.JPG', 'a.png', 'note.txt', 'b/1.jpeg']) await writeFile(join(dir, name), '');
+  await mkdir(join(dir, 'folder.jpg'));
+  await symlink('nothing', join(dir, 'gone.jpg'));
   assert.deepEqual(
     await pictureFiles(dir),
-    ['a.png', 'b/1.jpeg', 'b/2.JPG'].map((name) => join(dir, name)),
+    ['a.png', 'b/1.jpeg', 'b/2.JPG', 'gone.jpg'].map((name) => join(dir, name)),
   );
   await assert.rejects(
     pictureFiles(join(dir, 'none')),

@@ -79,6 +79,15 @@ describe('shards', () => {
     });
   }
 
+  test('of MobileFaceNet, as many as can be, answer bit for bit like the whole', async (t) => {
+    const dir = await temporaryDir(t);
+    const model = await loadModel(join(await testModels(), 'mobilefacenet.onnx'));
+    const split = await splitModel(model, 100);
+    assert.ok(split.plan.shards.length > 50, `${split.plan.shards.length}`);
+    await writeShards(dir, split);
+    await answersLikeWhole(model, dir);
+  });
+
   test('with whole layers keep the heavy one in one file', async () => {
     const whole = (await splitModel(SMALL, 8, { rows: false })).plan.shards.map(({ bytes }) => bytes);
     const parts = (await splitModel(SMALL, 8)).plan.shards.map(({ bytes }) => bytes);

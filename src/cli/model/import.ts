@@ -2,7 +2,7 @@ import { hashBytes, hashFile } from '../../inference/hash.js';
 import { encodeModel } from '../../model-tools/graph/index.js';
 import { importModel } from '../../model-tools/import.js';
 import { inspectModel } from '../../model-tools/inspect.js';
-import { writeWithNote } from '../../model-tools/variant.js';
+import { refuseSource, writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 
 /**
@@ -24,6 +24,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const { parameters, macs } = await inspectModel(model);
   const bytes = encodeModel(model);
   const sha256 = hashBytes(bytes);
+  const sourceSha256 = (await hashFile(file)).sha256;
+  await refuseSource(values.out, sourceSha256);
   const id = idOf(values.out);
   const card = {
     id,
@@ -47,7 +49,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     made: {
       by: 'faced model import',
       from: form === 'onnx' ? 'an ONNX file' : 'a PyTorch checkpoint, batch norm folded',
-      sourceSha256: (await hashFile(file)).sha256,
+      sourceSha256,
       parameters,
       macs,
       ...(distance === null ? {} : { checked: '1 - cosine < 1e-6', distance }),

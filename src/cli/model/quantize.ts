@@ -22,7 +22,7 @@ import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
 import { scoresApart } from '../../model-tools/quantize/scores.js';
-import { assertLoads, writeWithNote } from '../../model-tools/variant.js';
+import { assertLoads, refuseSource, writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
 import { resolveModel } from './resolve.js';
@@ -207,6 +207,7 @@ export async function finish(
     speed = null,
     beside = [],
   } = result;
+  await refuseSource(out, derivedFrom);
   await assertLoads(bytes);
   const note = {
     file: out.split('/').at(-1) ?? out,
