@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
 import { hashBytes, hashFile } from '../inference/hash.js';
@@ -45,9 +46,9 @@ export async function assertLoads(bytes: Uint8Array): Promise<void> {
  * Throws `usage.invalid` when `out` is the file that was read: it and its card would be gone, and with them what notes
  * lead back to.
  */
-export async function refuseSource(out: string, sourceSha256: string): Promise<void> {
-  const there = await hashFile(out).catch(() => null);
-  if (there?.sha256 !== sourceSha256) return;
+export async function refuseSource(out: string, source: string): Promise<void> {
+  const [there, read] = await Promise.all([out, source].map((path) => stat(path).catch(() => null)));
+  if (there?.ino === undefined || there.ino !== read?.ino || there.dev !== read.dev) return;
   throw new FacedError('usage.invalid', `${out} is the file that it would be made from`, {
     fix: 'choose another name with --out',
   });

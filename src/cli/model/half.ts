@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import type { ModelCard } from '../../inference/card.js';
-import { hashFile } from '../../inference/hash.js';
 import { targetOf } from '../../inference/variants.js';
 import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
 import { halveModel } from '../../model-tools/half.js';
@@ -37,7 +36,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     constants: { before: constantBytes(original), after: constantBytes(model) },
     memory: await memoryOf(path, { out, bytes }),
   };
-  return finish(io, { out, bytes, derivedFrom: (await hashFile(path)).sha256, label, made });
+  return finish(io, { out, bytes, source: path, label, made });
 }
 
 const UNCHECKED = 'name --calibration DIR, a folder of photographs';

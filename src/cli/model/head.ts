@@ -1,6 +1,5 @@
 import { relative } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
-import { hashFile } from '../../inference/hash.js';
 import { HEAD_NAME, headFileOf, writeHead } from '../../inference/heads.js';
 import { ModelStore } from '../../inference/index.js';
 import { embedAll } from '../../model-tools/bulk/embed-all.js';
@@ -87,9 +86,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const written = writeHead(head, made);
   if (file !== out) {
     const bytes = encodeModel(appendHead(await loadModel(path), head, name));
-    const { sha256 } = await hashFile(path);
     const beside = [{ path: file, content: written }];
-    return finish(io, { out, bytes, derivedFrom: sha256, label: card.id, made, beside });
+    return finish(io, { out, bytes, source: path, label: card.id, made, beside });
   }
   await writeOutput(file, `${JSON.stringify(written, null, 2)}\n`);
   io.print(

@@ -24,8 +24,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const { parameters, macs } = await inspectModel(model);
   const bytes = encodeModel(model);
   const sha256 = hashBytes(bytes);
-  const sourceSha256 = (await hashFile(file)).sha256;
-  await refuseSource(values.out, sourceSha256);
+  await refuseSource(values.out, file);
   const id = idOf(values.out);
   const card = {
     id,
@@ -49,7 +48,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     made: {
       by: 'faced model import',
       from: form === 'onnx' ? 'an ONNX file' : 'a PyTorch checkpoint, batch norm folded',
-      sourceSha256,
+      sourceSha256: (await hashFile(file)).sha256,
       parameters,
       macs,
       ...(distance === null ? {} : { checked: '1 - cosine < 1e-6', distance }),

@@ -1,4 +1,3 @@
-import { hashFile } from '../../inference/hash.js';
 import { targetOf } from '../../inference/variants.js';
 import { loadModel } from '../../model-tools/graph/index.js';
 import { optimizeModel } from '../../model-tools/optimize.js';
@@ -21,7 +20,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     out: values.out,
     bytes,
     target,
-    derivedFrom: (await hashFile(path)).sha256,
+    source: path,
     label,
     made: { by: 'faced model optimize', target, checked: '1 - cosine < 1e-6', distance },
   });

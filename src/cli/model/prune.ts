@@ -1,5 +1,4 @@
 import { FacedError } from '../../domain/errors.js';
-import { hashFile } from '../../inference/hash.js';
 import { removeDeadChannels } from '../../model-tools/dead.js';
 import {
   cloneModel,
@@ -104,7 +103,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   return finish(io, {
     out,
     bytes: encodeModel(model),
-    derivedFrom: (await hashFile(named.path)).sha256,
+    source: named.path,
     label: named.label,
     made: {
       by:
@@ -197,7 +196,7 @@ async function zeros(
   return finish(io, {
     out,
     bytes: encodeModel(model),
-    derivedFrom: (await hashFile(named.path)).sha256,
+    source: named.path,
     label: named.label,
     made: {
       by: 'unstructured pruning by L1 magnitude, layer by layer',

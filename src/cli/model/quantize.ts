@@ -63,7 +63,6 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const out = values.out ?? formBeside(card, { io, target, kind: 'int8' });
   if (!out.endsWith('.onnx')) throw usage('--out ends with .onnx');
   const original = await loadModel(path);
-  const stock = await hashFile(path);
   if (dynamic) {
     const quantised = quantizeDynamic(await optimizeGraph(original, target));
     // Nothing has to be calibrated; with faces it is measured all the same how near it is.
@@ -76,7 +75,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     return await finish(io, {
       ...{ out, target, label },
       bytes: encodeModel(quantised),
-      derivedFrom: stock.sha256,
+      source: path,
       made: { by: 'dynamic quantisation', ...measured },
     });
   }
@@ -133,7 +132,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     bytes,
     target,
     speed,
-    derivedFrom: stock.sha256,
+    source: path,
     label,
     made: {
       by: `static quantisation, QDQ, scales per channel, cross-layer equalisation, ${isDetector ? 'rounding by covariance, ' : ''}bias correction`,
@@ -188,7 +187,8 @@ export async function finish(
   result: {
     out: string;
     bytes: Uint8Array;
-    derivedFrom: string;
+    /** The file that it was made from. */
+    source: string;
     label: string;
     made: object;
     target?: Target;
@@ -200,21 +200,21 @@ export async function finish(
   const {
     out,
     bytes,
-    derivedFrom,
+    source,
     label,
     made,
     target = targetOf(process.arch) ?? 'x64',
     speed = null,
     beside = [],
   } = result;
-  await refuseSource(out, derivedFrom);
+  await refuseSource(out, source);
   await assertLoads(bytes);
   const note = {
     file: out.split('/').at(-1) ?? out,
     sha256: hashBytes(bytes),
     bytes: bytes.byteLength,
     target,
-    derivedFrom,
+    derivedFrom: (await hashFile(source)).sha256,
     workshop: WORKSHOP,
     made,
     ...(speed === null ? {} : { speed }),
