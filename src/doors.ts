@@ -248,9 +248,10 @@ export class HouseDoors {
     this.#sayUnknown(people);
     const gone = [...this.#people].filter((id) => !now.has(id));
     const removals = await Promise.allSettled(gone.map((id) => this.#doors.removePerson(id)));
+    // Whoever could not be taken out is tried again at the next look.
+    this.#people = new Set([...now, ...gone.filter((_, at) => removals[at]?.status === 'rejected')]);
     const failed = removals.find((one) => one.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
-    this.#people = now;
   }
 
   /** A name that was mistyped lets nobody in. Names are not for the log. */
