@@ -160,20 +160,19 @@ export class HolderLock implements Lock {
 
   /** Resolves when the holder has the wire, or has said why not: a busy wire is tried again, it does not stop the house. */
   #spawn(program: string): Promise<void> {
-    // A session of its own: Ctrl-C at a terminal and a signal to the daemon's group must not reach it.
-    const child = spawn(program, holderArguments(this.#lock, this.#options.owner), {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      detached: true,
-      env: this.#options.env ?? {},
-    });
+    const child = this.#fork(program);
     this.#child = child;
+    if (child === null) {
+      this.#ended(program);
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       const over = () => {
         if (this.#child === child) this.#ended(program);
         resolve();
       };
       child.once('error', (cause) => {
-        this.#why = new FacedError('door.line-failed', 'the lock’s holder cannot be started', { cause });
+        this.#why = cannotStart(cause);
         // Out of descriptors: there is no process, and none that closes.
         if (child.pid === undefined) over();
       });
@@ -191,6 +190,21 @@ export class HolderLock implements Lock {
         }
       });
     });
+  }
+
+  /** Null when there is no process: what the kernel says then, out of memory for one, Node throws or emits, as it likes. */
+  #fork(program: string) {
+    try {
+      // A session of its own: Ctrl-C at a terminal and a signal to the daemon's group must not reach it.
+      return spawn(program, holderArguments(this.#lock, this.#options.owner), {
+        stdio: ['pipe', 'pipe', 'inherit'],
+        detached: true,
+        env: this.#options.env ?? {},
+      });
+    } catch (cause) {
+      this.#why = cannotStart(cause);
+      return null;
+    }
   }
 
   #heard(line: string): void {
@@ -295,6 +309,10 @@ function holderArguments(lock: WireLock, owner: string | undefined): string[] {
     return [`--${name}`, String(wire.line), ...(wire.activeLow ? [`--${name}-active-low`] : [])];
   };
   return [...common, '--chip', lock.chip, '--line', String(lock.line), ...input('door'), ...input('exit')];
+}
+
+function cannotStart(cause: unknown): FacedError {
+  return new FacedError('door.line-failed', 'the lock’s holder cannot be started', { cause });
 }
 
 function refusal(reason: string): FacedError {

@@ -294,7 +294,11 @@ test('of two who are deleted neither keeps code or right because the file of cod
   await doors.keys.add({ person: cleo.id, method: 'code', secret: '471192', actor: 'cli' });
   await store.removePerson(cleo.id);
   await doors.galleryChanged();
-  assert.doesNotMatch(readFileSync(book, 'utf8'), /digest/, 'it is tried again, and who came meanwhile is known');
+  assert.doesNotMatch(
+    readFileSync(book, 'utf8'),
+    /digest/,
+    'it is tried again, and who came meanwhile is known',
+  );
   await doors.stop();
   assert.ok(!record().includes('unlocked'));
 });

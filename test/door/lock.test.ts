@@ -301,6 +301,26 @@ test('a holder that cannot be started for want of descriptors is said, and start
   await lock.unlock(100);
 });
 
+test('a holder for which the kernel has no room is said, and started when there is some', async (t) => {
+  const dir = await temporaryDir(t);
+  // Longer than the kernel takes it: Node throws then, as it does when there is no memory for another process.
+  const env: NodeJS.ProcessEnv = { PADDING: 'x'.repeat(2 ** 18) };
+  const lock = new HolderLock(
+    { driver: 'recorder', file: join(dir, 'record'), longestMs: LONGEST_MS },
+    { clock: systemClock, env, onError: (error) => assert.fail(String(error)) },
+  );
+  t.after(() => lock.stop());
+  const failures: string[] = [];
+  lock.on('failed', ({ code }) => failures.push(code));
+  const recovered = recoveries(lock);
+  await lock.start(new AbortController().signal);
+  await assert.rejects(lock.unlock(100), { code: 'door.line-failed' });
+  assert.deepEqual(failures, ['door.line-failed']);
+  delete env.PADDING;
+  await until(() => recovered() === 1, 'the news that it can be used');
+  await lock.unlock(100);
+});
+
 test('stop ends a pulse and the holder', async (t) => {
   const { dir, file, lock } = await recorder(t, { longestMs: 60_000 });
   await lock.unlock(60_000);
