@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
-import { writeFileAtomic } from '../lib/atomic-file.js';
+import { writeFilesAtomic } from '../lib/atomic-file.js';
+import { Serial } from '../lib/serial.js';
 import { type CredentialBook, emptyBook, SecretBook, type StoredCredential } from './secrets.js';
 
 const FILE = 'credentials.json';
@@ -10,7 +11,7 @@ const FILE = 'credentials.json';
 export class SecretBookFile {
   readonly #path: string;
   readonly #book: SecretBook;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #turns = new Serial();
 
   private constructor(path: string, book: SecretBook) {
     this.#path = path;
@@ -30,24 +31,23 @@ export class SecretBookFile {
 
   readonly personOf: SecretBook['personOf'] = (method, secret) => this.#book.personOf(method, secret);
 
-  async add(entry: Parameters<SecretBook['add']>[0]): Promise<StoredCredential> {
-    const stored = await this.#book.add(entry);
-    await this.#save().catch((error: unknown) => {
-      // Nobody is told of a code that is lost at the next start.
-      this.#book.remove(stored.id);
-      throw error;
+  /** `recorded` is awaited once the new file lies ready, before it takes the old one’s place; when it rejects, no code is given. */
+  add(entry: Parameters<SecretBook['add']>[0], recorded?: () => Promise<void>): Promise<StoredCredential> {
+    return this.#turns.run(async () => {
+      const stored = await this.#book.add(entry);
+      try {
+        await this.#write(recorded);
+      } catch (error) {
+        this.#book.remove(stored.id);
+        throw error;
+      }
+      return stored;
     });
-    return stored;
   }
 
   async removePerson(person: string): Promise<void> {
     this.#book.removePerson(person);
-    await this.#save();
-  }
-
-  async remove(id: string): Promise<void> {
-    this.#book.remove(id);
-    await this.#save();
+    await this.#turns.run(() => this.#write());
   }
 
   /** Without digests. */
@@ -55,11 +55,9 @@ export class SecretBookFile {
     return this.#book.book.credentials.map(({ id, person, method }) => ({ id, person, method }));
   }
 
-  #save(): Promise<void> {
-    this.#writing = this.#writing
-      .catch(() => {})
-      .then(() => writeFileAtomic(this.#path, `${JSON.stringify({ v: 1, ...this.#book.book })}\n`, 0o600));
-    return this.#writing;
+  #write(agreed?: () => Promise<void>): Promise<void> {
+    const data = `${JSON.stringify({ v: 1, ...this.#book.book })}\n`;
+    return writeFilesAtomic([{ path: this.#path, data }], 0o600, agreed);
   }
 }
 

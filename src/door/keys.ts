@@ -32,14 +32,10 @@ export class DoorKeys {
   }): Promise<{ person: PersonRef; key: KeyInfo }> {
     const { method, secret, actor } = key;
     const { id, name } = await this.#find(key.person);
-    const stored = await this.#secrets.add({ id: ulid(), person: id, method, secret });
-    const info = { id: stored.id, person: id, method };
-    try {
-      await this.#store.audit({ kind: 'door.key-added', actor, detail: { ...info } });
-    } catch (error) {
-      await this.#secrets.remove(stored.id);
-      throw error;
-    }
+    const info = { id: ulid(), person: id, method };
+    await this.#secrets.add({ ...info, secret }, () =>
+      this.#store.audit({ kind: 'door.key-added', actor, detail: info }),
+    );
     return { person: { id, name }, key: info };
   }
 

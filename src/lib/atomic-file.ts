@@ -10,10 +10,14 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, m
   await writeFilesAtomic([{ path, data }], mode);
 }
 
-/** Several files of one folder that belong together: all are on the disk before the first one gets its name. */
+/**
+ * Several files of one folder that belong together: all are on the disk before the first one gets its name, and `agreed`
+ * is awaited in between. When it rejects nothing has changed.
+ */
 export async function writeFilesAtomic(
   files: readonly { readonly path: string; readonly data: string | Uint8Array }[],
   mode = 0o644,
+  agreed: () => Promise<void> = async () => {},
 ): Promise<void> {
   const written: { path: string; temporary: string }[] = [];
   try {
@@ -28,6 +32,7 @@ export async function writeFilesAtomic(
         await file.close();
       }
     }
+    await agreed();
     for (const { path, temporary } of written) await rename(temporary, path);
   } catch (error) {
     for (const { temporary } of written) await rm(temporary, { force: true });

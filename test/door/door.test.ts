@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -283,9 +283,11 @@ test('a code that cannot be written into the audit is neither given nor taken aw
   const stateDir = await temporaryDir(t);
   const book = await SecretBookFile.open(stateDir);
   let broken = true;
+  const inFile: number[] = [];
   const keys = new DoorKeys(book, {
     people: async () => [{ id: 'anna', name: 'Anna', samples: 1, createdAt: 0, updatedAt: 0 }],
     audit: async () => {
+      inFile.push((await SecretBookFile.open(stateDir)).list().length);
       if (broken) throw new Error('disk full');
     },
   });
@@ -298,6 +300,12 @@ test('a code that cannot be written into the audit is neither given nor taken aw
   broken = true;
   await assert.rejects(keys.remove({ person: 'Anna', actor: 'cli' }), /disk full/);
   assert.equal(await book.personOf('code', key.secret), 'anna');
+  assert.deepEqual(
+    inFile,
+    [0, 0, 1],
+    'the row comes first: no code is left at the next start of which nothing was written',
+  );
+  assert.deepEqual(readdirSync(stateDir), ['credentials.json']);
 });
 
 test('the book of secrets: readable for its owner alone, and one that is damaged opens nothing', async (t) => {
