@@ -38,6 +38,8 @@ export class MqttLock implements Lock {
   readonly #waiting = new Set<(state: LockSays) => void>();
   /** Since the last unlock. */
   #said: LockSays | null = null;
+  /** It opened and is shut again, by itself too: it may have nothing new to say when it is told to lock. */
+  #hasShut = false;
   #failed = false;
   #stopped = true;
 
@@ -60,6 +62,7 @@ export class MqttLock implements Lock {
     this.#unsubscribe = this.#port.subscribe(this.#options.stateTopic, (payload) => {
       const state = names.find(([, text]) => text === payload)?.[0];
       if (state === undefined) return;
+      this.#hasShut = state === 'locked' && (this.#hasShut || this.#said === 'unlocked');
       this.#said = state;
       this.#events.emit('moved', { to: state, at: this.#clock.monotonic() });
       if (this.#failed && state === 'locked') {
@@ -90,6 +93,7 @@ export class MqttLock implements Lock {
 
   async unlock(pulseMs: number): Promise<void> {
     this.#said = null;
+    this.#hasShut = false;
     // Whatever comes of the order: it may open although nobody says so.
     this.#lockAfter(pulseMs, RETRY_MS.first);
     await this.#order('unlocked', this.#options.unlockPayload);
@@ -115,6 +119,7 @@ export class MqttLock implements Lock {
       this.#relock = null;
       this.lock().catch((error: unknown) => {
         const { code, message } = FacedError.from(error);
+        if (this.#hasShut && code === 'door.lock-silent') return;
         if (!this.#failed) this.#events.emit('failed', { code, message });
         this.#failed = true;
         // A bolt that is stuck is not pushed again and again; an unlock meanwhile has an end of its own.

@@ -483,6 +483,31 @@ test('a lock over MQTT: locking is tried until the lock says that it did, a bolt
   await twice;
 });
 
+test('a lock over MQTT that shut by itself, and says so once, is told to lock once and is well; open again, it is told again', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const sent: string[] = [];
+  const { lock, news, say } = await mqttLock(t, 500, async (payload) => {
+    sent.push(payload);
+  });
+  for (const [last, wanted] of [
+    ['LOCKED', ['UNLOCK', 'LOCK']],
+    ['UNLOCKED', ['UNLOCK', 'LOCK', 'LOCK']],
+  ] as const) {
+    sent.length = 0;
+    const opened = lock.unlock(3000);
+    say('UNLOCKED');
+    await opened;
+    say('LOCKED');
+    say(last);
+    t.mock.timers.tick(3000);
+    t.mock.timers.tick(500);
+    await turn();
+    t.mock.timers.tick(1000);
+    assert.deepEqual(sent, wanted);
+  }
+  assert.deepEqual(news, ['door.lock-silent']);
+});
+
 test('the MAC of a command covers every field', () => {
   const key = Buffer.alloc(32, 7);
   const command = { device: 'house', door: 'front', action: 'unlock', id: 'a', exp: 1_800_000_000 };
