@@ -28,7 +28,7 @@ import { drained, offerReembedding, runDry, wire } from './wiring.js';
 export interface DaemonOptions extends FoundationOptions {
   /** Null: there is none, and the defaults hold. */
   readonly configFile?: string | null;
-  /** Each final decision, once, after it is on disk. */
+  /** Each final decision, once: after it is on disk, or, while the disk takes nothing, when it was decided. */
   readonly onEvent: (event: RecognitionEvent) => void;
 }
 

@@ -25,7 +25,7 @@ export interface Deciding {
   readonly recognition: Recognition;
   /** Null when strangers are not kept. */
   readonly strangers: Strangers | null;
-  /** Each final decision, once it is on disk. */
+  /** Each final decision: after it is on disk, or, while the disk takes nothing, when it was decided. */
   readonly events: EventFeed;
   /** Each look that was judged, whatever came of it. */
   readonly looks: HttpParts['looks'];
