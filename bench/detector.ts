@@ -6,8 +6,8 @@
  * Makes the 8-bit file by `faced model quantize ultraface --image` and the optimised float one by `optimize`; then, over
  * the pictures: how many of the faces that float finds 8 bits find too (boxes that overlap by 0.5 and more), how well the
  * boxes match (intersection over union), and what only one of them finds. Times are of runs in turn, in the runner that
- * the pipeline has, of the network alone and with a picture being written to its input: floats for one, bytes for the
- * other. Of each the least, which a busy machine disturbs least, and the median.
+ * the pipeline has, of the network alone and with a picture being written to its input: floats, or bytes for the 8-bit
+ * file; the file as shipped runs beside the two. Of each the least, which a busy machine disturbs least, and the median.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
@@ -22,6 +22,10 @@ import { evenly, openStages, PictureReader, pictureFiles } from '../src/model-to
 import { middle } from '../src/model-tools/in-turns.js';
 import { area, iou } from '../src/vision/boxes.js';
 import { fillTensor } from '../src/vision/tensor.js';
+
+/** The file as its makers ship it, the optimised one, and the one of 8 bits. */
+const FORMS = ['shipped', 'float', 'bytes'] as const;
+type Form = (typeof FORMS)[number];
 
 const FACED = join(import.meta.dirname, '..', '..', 'bin', 'faced');
 const { values } = parseArgs({
@@ -48,7 +52,7 @@ try {
   faced('quantize', 'ultraface', '--calibration', calibration, '--image', ...kept, '--out', bytes);
   const store = new ModelStore({ dir: modelsDir() });
   const { card } = await store.card('ultraface');
-  const times = await alternate(card, float, bytes);
+  const times = await alternate(card, { shipped: join(modelsDir(), card.file), float, bytes });
   const readerOf = async (file: string): Promise<PictureReader> =>
     new PictureReader(
       await openStages(store, { detector: { card, runner: await OrtRunner.open(file, card) } }),
@@ -91,33 +95,49 @@ try {
   await rm(dir, { recursive: true, force: true });
 }
 
-/** Milliseconds of the two files in turn, one thread, as lines of text. */
-async function alternate(card: ModelCard, ...files: readonly [string, string]): Promise<string[]> {
+/** Milliseconds of the files in turn, one thread, as lines of text. */
+async function alternate(card: ModelCard, files: Readonly<Record<Form, string>>): Promise<string[]> {
   const { width, height } = inputSize(card.input);
   const picture = createImage(width, height, 'bgr24');
   picture.data.forEach((_, at, data) => {
     data[at] = (at * 7919) % 256;
   });
-  const runners = await Promise.all(files.map((file) => OrtRunner.open(file, card)));
-  const alone = files.map((): number[] => []);
-  const fed = files.map((): number[] => []);
+  const forms = await Promise.all(
+    FORMS.map(async (form) => ({
+      runner: await OrtRunner.open(files[form], card),
+      alone: [] as number[],
+      fed: [] as number[],
+    })),
+  );
   for (let turn = -5; turn < Number(values.runs); turn += 1) {
-    for (const [at, runner] of runners.entries()) {
+    for (const { runner, alone, fed } of forms) {
       const started = performance.now();
       fillTensor(picture, runner.bytes ?? runner.input, card.input);
       const filled = performance.now();
       await runner.run(1);
       if (turn < 0) continue;
-      alone[at]?.push(performance.now() - filled);
-      fed[at]?.push(performance.now() - started);
+      alone.push(performance.now() - filled);
+      fed.push(performance.now() - started);
     }
   }
-  for (const runner of runners) await runner.release();
-  const told = (name: string, [float = [], bytes = []]: number[][]): string => {
-    const pair = (of: (ms: readonly number[]) => number): string =>
-      `${of(float).toFixed(2)} and ${of(bytes).toFixed(2)} ms, ${(of(float) / of(bytes)).toFixed(2)} times as fast`;
-    for (const ms of [float, bytes]) ms.sort((a, b) => a - b);
-    return `${name}: least ${pair(([ms = Number.NaN]) => ms)}; median ${pair(middle)}`;
+  for (const { runner } of forms) await runner.release();
+  const told = (name: string, times: readonly number[][]): string => {
+    const all = (of: (ms: readonly number[]) => number): string => {
+      const [shipped = Number.NaN, float = Number.NaN, bytes = Number.NaN] = times.map(of);
+      const ms = [shipped, float, bytes].map((one) => one.toFixed(2)).join(', ');
+      return `${ms} ms: ${(shipped / bytes).toFixed(2)} times as fast as shipped, ${(float / bytes).toFixed(2)} as optimised`;
+    };
+    for (const ms of times) ms.sort((a, b) => a - b);
+    return `${name} (shipped, optimised, 8 bits): least ${all(([ms = Number.NaN]) => ms)}; median ${all(middle)}`;
   };
-  return [told('network alone', alone), told('with the picture written to its input', fed)];
+  return [
+    told(
+      'network alone',
+      forms.map(({ alone }) => alone),
+    ),
+    told(
+      'with the picture written to its input',
+      forms.map(({ fed }) => fed),
+    ),
+  ];
 }
