@@ -71,8 +71,10 @@ npm_packages() {
     return
   fi
   step "npm packages (better-sqlite3 may compile: a minute or two, longer on a Pi)"
-  # The package carries its CPU binaries; its install step would only fetch CUDA's.
-  CXXFLAGS="-include $PWD/native/better-sqlite3/object-wrap.h" ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-fund --no-audit
+  # Found by the compiler's own variable: a path in CXXFLAGS could hold no space. ONNX Runtime's package carries its CPU
+  # binaries; its install step would only fetch CUDA's.
+  CPATH="$PWD/native/better-sqlite3${CPATH:+:$CPATH}" CXXFLAGS="-include object-wrap.h" ONNXRUNTIME_NODE_INSTALL=skip \
+    npm ci --no-fund --no-audit
   echo "$key" >$stamp
 }
 
