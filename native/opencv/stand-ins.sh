@@ -17,7 +17,10 @@ mkdir -p "$out"
 
 # Which file the linker takes.
 # shellcheck disable=SC2086 # flags are words
-codecs=$("${CXX:-c++}" ${LDFLAGS:-} -shared -o "$work/probe" -lopencv_imgcodecs -Wl,--trace | grep -m 1 '/libopencv_imgcodecs\.so')
+codecs=$("${CXX:-c++}" ${LDFLAGS:-} -shared -o "$work/probe" -lopencv_imgcodecs -Wl,--trace | grep -m 1 '/libopencv_imgcodecs\.so') || {
+  echo "OpenCV is no shared library here: nothing is stood in for"
+  exit 0
+}
 
 readelf --dyn-syms --wide "$codecs" | awk '$7 == "UND" { print $8 }' | sort -u >"$work/called"
 readelf --dynamic --wide "$codecs" | sed -n 's/.*(NEEDED).*\[\(lib\(gdal\|gdcm\)[^]]*\)\]/\1/p' >"$work/libraries"

@@ -105,12 +105,11 @@ export class MqttLock implements Lock {
 
   async #order(wanted: 'locked' | 'unlocked', payload: string): Promise<void> {
     const obeyed = this.#waitFor(wanted);
-    const sent = this.#port.publish(this.#options.commandTopic, payload).catch((cause: unknown) => {
-      obeyed.cancel();
-      throw new FacedError('door.lock-failed', 'the broker could not be reached', { cause });
+    // Not waited for: a broker that hangs keeps the message as long as it likes, and the lock says what counts.
+    this.#port.publish(this.#options.commandTopic, payload).catch((cause: unknown) => {
+      obeyed.fail(new FacedError('door.lock-failed', 'the broker could not be reached', { cause }));
     });
-    // Both at once: a broker that hangs keeps the message as long as it likes.
-    await Promise.all([sent, obeyed.answer]);
+    await obeyed.answer;
   }
 
   #lockAfter(ms: number, retryMs: number): void {
@@ -129,30 +128,26 @@ export class MqttLock implements Lock {
     }, ms);
   }
 
-  #waitFor(wanted: 'locked' | 'unlocked'): { answer: Promise<void>; cancel(): void } {
+  #waitFor(wanted: 'locked' | 'unlocked'): { answer: Promise<void>; fail(error: FacedError): void } {
     const { answerMs } = this.#options;
-    let cancel = () => {};
+    let fail = (_: FacedError) => {};
     const answer = new Promise<void>((resolve, reject) => {
       const done = (settle: () => void) => {
         clearTimeout(timer);
         this.#waiting.delete(heard);
         settle();
       };
+      fail = (error) => done(() => reject(error));
       const timer = setTimeout(
-        () =>
-          done(() =>
-            reject(new FacedError('door.lock-silent', `the lock did not answer within ${answerMs} ms`)),
-          ),
+        () => fail(new FacedError('door.lock-silent', `the lock did not answer within ${answerMs} ms`)),
         answerMs,
       );
       const heard = (state: LockSays) => {
         if (state === wanted) done(resolve);
-        if (state === 'jammed')
-          done(() => reject(new FacedError('door.lock-failed', 'the lock says it is jammed')));
+        if (state === 'jammed') fail(new FacedError('door.lock-failed', 'the lock says it is jammed'));
       };
       this.#waiting.add(heard);
-      cancel = () => done(resolve);
     });
-    return { answer, cancel };
+    return { answer, fail };
   }
 }

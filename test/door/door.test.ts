@@ -433,6 +433,16 @@ test('a lock over MQTT: a broker that hangs in the middle of an unlock costs the
   assert.deepEqual(news, ['door.lock-silent']);
 });
 
+test('a lock over MQTT: what the lock says counts, also when the broker never acknowledges the order', async (t) => {
+  const { lock, say } = await mqttLock(t, 500, () => new Promise(() => {}));
+  const opened = lock.unlock(10_000);
+  say('UNLOCKED');
+  await opened;
+  const shut = lock.lock();
+  say('LOCKED');
+  await shut;
+});
+
 test('a lock over MQTT: locking is tried until the lock says that it did, a bolt that is stuck is left alone', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const sent: string[] = [];
