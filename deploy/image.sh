@@ -31,8 +31,8 @@ written() { date --utc --date="@$1" +%Y-%m-%dT%H:%M:%SZ; }
 
 # What the package needs, a shell with its tools for the launchers, the names of users; not what only an installation runs.
 MORE_PACKAGES=(gstreamer1.0-plugins-bad base-files base-passwd coreutils dash libc-bin)
-# Nor drivers of a screen, which bring a compiler.
-NOT_NEEDED=(systemd init-system-helpers debconf openssl mawk perl-base dpkg libgl1-mesa-dri mesa-libgallium)
+# Nor drivers of a screen, and the compiler that they bring; in trixie other packages ask for exactly their version.
+NOT_NEEDED=(systemd init-system-helpers debconf openssl mawk perl-base dpkg libgl1-mesa-dri libllvm19)
 
 # system ARCH SUITE PACKAGE DIR: what Debian brings, in DIR/system.tar, with the time of its newest package, so that it stays
 # the same for as long as these do.
@@ -41,7 +41,7 @@ system() {
   rm -rf "$dir/apt/state"
   mkdir -p "$dir/apt/state"
   for name in "${NOT_NEEDED[@]}"; do
-    printf 'Package: %s\nStatus: install ok installed\nVersion: 999\nArchitecture: %s\nMulti-Arch: foreign\n' "$name" "$arch"
+    printf 'Package: %s\nStatus: install ok installed\nVersion: 9:999\nArchitecture: %s\nMulti-Arch: foreign\n' "$name" "$arch"
     printf 'Provides: awk, debconf-2.0\nMaintainer: nobody\nDescription: not needed\n\n'
   done >"$dir/apt/state/status"
   APT_SECURITY=yes fetch_packages "$arch" "$suite" "$dir/apt" "$package" "${MORE_PACKAGES[@]}"
@@ -64,7 +64,7 @@ system() {
     echo
   done <"$dir/files" | sort -n | tail -1 | tr -d ' ' >"$dir/time"
   rm -rf "$root"/usr/share/{man,info,lintian,bug,locale,doc-base,icons,themes,iso-codes,sounds,bash-completion} \
-    "$root"/usr/lib/{systemd,udev} "$root"/etc/{init.d,cron.daily,default}
+    "$root"/usr/lib/{systemd,udev} "$root"/usr/lib/*/{dri,libgallium-*} "$root"/etc/{init.d,cron.daily,default}
   find "$root/usr/share/doc" -type f ! -name copyright -delete
   find "$root/usr/share/doc" -type d -empty -delete
   SOURCE_DATE_EPOCH=$(cat "$dir/time") configure "$arch" "$root"
