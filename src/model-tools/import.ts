@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FacedError } from '../domain/errors.js';
+import { hashBytes } from '../inference/hash.js';
 import { batchFree } from './batch.js';
 import { isCheckpoint, readCheckpoint } from './checkpoint/torch.js';
 import {
@@ -32,19 +33,22 @@ export interface ImportedModel {
 
 /**
  * A recogniser from a PyTorch checkpoint of the MobileFaceNet family, or from an ONNX file of opset 9 to 21. The model
- * reads `input` and gives `embedding`, any number of faces at a time.
+ * reads `input` and gives `embedding`, any number of faces at a time. `sourceSha256` is of the very bytes that were read.
  */
-export async function importModel(path: string): Promise<ImportedModel> {
+export async function importModel(path: string): Promise<ImportedModel & { readonly sourceSha256: string }> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
   } catch (cause) {
     throw new FacedError('usage.not-found', `${path} cannot be read`, { cause });
   }
-  if (!isCheckpoint(bytes, path))
-    return importOnnx(decodeModel(bytes, { folder: dirname(path), label: path }));
+  const sourceSha256 = hashBytes(bytes);
+  if (!isCheckpoint(bytes, path)) {
+    const imported = await importOnnx(decodeModel(bytes, { folder: dirname(path), label: path }));
+    return { ...imported, sourceSha256 };
+  }
   const { model, input, dimensions } = buildMobileFaceNet(readCheckpoint(bytes));
-  return { model, form: 'pytorch', input, dimensions, distance: null };
+  return { model, form: 'pytorch', input, dimensions, distance: null, sourceSha256 };
 }
 
 /**

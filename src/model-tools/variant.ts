@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FacedError } from '../domain/errors.js';
-import { hashBytes, hashFile } from '../inference/hash.js';
+import { hashBytes } from '../inference/hash.js';
 import { createSession } from '../inference/raw-session.js';
 import { type VariantNote, variantName, WORKSHOP } from '../inference/variants.js';
 import { writeFileAtomic, writeFilesAtomic } from '../lib/atomic-file.js';
-import { loadModel } from './graph/index.js';
+import { loadWithBytes, type Model } from './graph/index.js';
 import { optimizeModel, type Target } from './optimize.js';
 
 /**
@@ -19,14 +19,15 @@ export async function makeVariant(options: {
   readonly target: Target;
 }): Promise<VariantNote> {
   const { id, dir, target } = options;
-  const { bytes, distance } = await optimizeModel(await loadModel(options.stockFile), { target });
+  const { model, sha256: derivedFrom } = await loadSource(options.stockFile);
+  const { bytes, distance } = await optimizeModel(model, { target });
   const file = variantName(id, target, 'onnx');
   const note: VariantNote = {
     file,
     sha256: hashBytes(bytes),
     bytes: bytes.byteLength,
     target,
-    derivedFrom: (await hashFile(options.stockFile)).sha256,
+    derivedFrom,
     workshop: WORKSHOP,
     made: { by: 'faced model optimize', checked: '1 - cosine < 1e-6', distance },
   };
@@ -40,6 +41,12 @@ export async function makeVariant(options: {
 /** Throws `model.run-failed` unless ONNX Runtime takes the model: nothing is written that cannot be loaded. */
 export async function assertLoads(bytes: Uint8Array): Promise<void> {
   await (await createSession(bytes)).release();
+}
+
+/** A model that something is made from, and the SHA-256 of the very bytes that were read. */
+export async function loadSource(path: string): Promise<{ model: Model; sha256: string }> {
+  const { model, bytes } = await loadWithBytes(path);
+  return { model, sha256: hashBytes(bytes) };
 }
 
 /**

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import type { CommandIo } from '../../src/cli/command.js';
+import { run as prune } from '../../src/cli/model/prune.js';
 import { encodeJpeg } from '../../src/image/index.js';
+import { hashBytes } from '../../src/inference/hash.js';
+import { silentLogger } from '../../src/lib/log.js';
 import {
   encodeModel,
   floatTensor,
@@ -13,6 +18,7 @@ import {
   makeNode,
 } from '../../src/model-tools/graph/index.js';
 import { dataPath, withoutData } from '../helpers/data.js';
+import { temporaryDir } from '../helpers/dirs.js';
 import { type Faced, facedIn } from '../helpers/faced.js';
 import { demoPhotos, testModels } from '../helpers/models.js';
 import { paint } from '../helpers/pictures.js';
@@ -163,15 +169,42 @@ describe('every command of the workshop', () => {
     });
   }
 
-  test('refuses to write over the file that it reads, whose card would be lost', async (t) => {
+  test('refuses to write over the file that it reads, whose card would be lost, before it reads it', async (t) => {
     const faced = await facedIn(t);
     const file = join(faced.stateDir, 'm.onnx');
+    await writeFile(file, 'no model');
+    await writeFile(join(faced.stateDir, 'm.json'), '{}');
+    const makers = [['import'], ...commands.filter((argv) => argv.includes('out.onnx'))];
+    assert.equal(makers.length, 5);
+    for (const [verb = '', ...rest] of makers) {
+      const argv = rest.slice(0, -2);
+      const { code } = await failure(faced, 'model', verb, file, ...argv, '--out', file);
+      assert.equal(code, 'usage.invalid', verb);
+    }
+    assert.equal(await readFile(file, 'utf8'), 'no model');
+    assert.equal(await readFile(join(faced.stateDir, 'm.json'), 'utf8'), '{}');
+  });
+
+  test('notes the file that it has read, whatever lies there when it is done', async (t) => {
+    const dir = await temporaryDir(t);
+    const [file, out] = [join(dir, 'm.onnx'), join(dir, 'out.onnx')];
     const bytes = edited(() => {});
     await writeFile(file, bytes);
-    await writeFile(join(faced.stateDir, 'm.json'), '{}');
-    assert.equal((await failure(faced, 'model', 'optimize', file, '--out', file)).code, 'usage.invalid');
-    assert.deepEqual(await readFile(file), Buffer.from(bytes));
-    assert.equal(await readFile(join(faced.stateDir, 'm.json'), 'utf8'), '{}');
+    const io: CommandIo = {
+      json: false,
+      env: { FACED_MODELS_DIR: dir },
+      log: silentLogger,
+      setLogLevel: () => {},
+      signal: t.signal,
+      // The table comes when all is computed, and before anything is written.
+      print: () => writeFileSync(file, 'something else'),
+      line: () => {},
+      progress: () => ({ advance: () => {}, grow: () => {}, stop: () => {} }),
+    };
+    assert.equal(await prune([file, '--layer', '0=0.5', '--out', out], io), 0);
+    assert.equal(await readFile(file, 'utf8'), 'something else');
+    const note = JSON.parse(await readFile(join(dir, 'out.json'), 'utf8')) as { derivedFrom: string };
+    assert.equal(note.derivedFrom, hashBytes(bytes));
   });
 
   test('refuses a folder in place of a file, and says to make one that is missing', async (t) => {

@@ -12,8 +12,7 @@ import {
   trtexecArguments,
   trtexecVersion,
 } from '../../model-tools/engine.js';
-import { loadModel } from '../../model-tools/graph/index.js';
-import { writeOutput } from '../../model-tools/variant.js';
+import { loadSource, writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { resolveModel } from './resolve.js';
 
@@ -30,7 +29,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const { path, label, card } = await resolveModel(positionals[0], io);
   const out = values.out ?? join(modelsDir(io.env), `${label.replace(/\.onnx$/, '')}.engine`);
   if (!out.endsWith('.engine')) throw usage('--out ends with .engine');
-  const model = await loadModel(path);
+  const { model, sha256 } = await loadSource(path);
   refuseUnfit(model, label);
   const unfinished = `${out}.tmp`;
   const args = trtexecArguments(model, { onnx: path, engine: unfinished });
@@ -43,7 +42,6 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   try {
     const said = await runTrtexec({ program, args, signal: io.signal });
     await assertEngine(unfinished);
-    const { sha256 } = await hashFile(path);
     const note = {
       file: out.split('/').at(-1) ?? out,
       ...(await hashFile(unfinished)),

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import type { ModelCard } from '../../inference/card.js';
 import { targetOf } from '../../inference/variants.js';
-import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
+import { encodeModel } from '../../model-tools/graph/index.js';
 import { halveModel } from '../../model-tools/half.js';
 import { measureMemory } from '../../model-tools/memory.js';
 import { compare } from '../../model-tools/quantize/index.js';
-import { writeOutput } from '../../model-tools/variant.js';
+import { loadSource, refuseSource, writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor, demoPhotographs } from './calibration.js';
 import { finish, formBeside } from './quantize.js';
@@ -22,8 +22,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const { path, label, card } = await resolveModel(positionals[0], io);
   const out = values.out ?? formBeside(card, { io, target: targetOf(process.arch) ?? 'x64', kind: 'half' });
   if (!out.endsWith('.onnx')) throw usage('--out ends with .onnx');
+  await refuseSource(out, path);
+  const { model: original, sha256: derivedFrom } = await loadSource(path);
   const { inputs, faces, photographs } = await facesFor({ path, card }, values.calibration, io);
-  const original = await loadModel(path);
   const { model, greatest } = await halveModel(original, inputs);
   const checked = inputs.length > 0;
   if (!checked) io.log.warn({ fix: UNCHECKED }, 'overflow was not checked');
@@ -36,7 +37,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     constants: { before: constantBytes(original), after: constantBytes(model) },
     memory: await memoryOf(path, { out, bytes }),
   };
-  return finish(io, { out, bytes, source: path, label, made });
+  return finish(io, { out, bytes, derivedFrom, label, made });
 }
 
 const UNCHECKED = 'name --calibration DIR, a folder of photographs';

@@ -4,9 +4,9 @@ import { HEAD_NAME, headFileOf, writeHead } from '../../inference/heads.js';
 import { ModelStore } from '../../inference/index.js';
 import { embedAll } from '../../model-tools/bulk/embed-all.js';
 import { pictureFiles } from '../../model-tools/faces.js';
-import { encodeModel, loadModel } from '../../model-tools/graph/index.js';
+import { encodeModel } from '../../model-tools/graph/index.js';
 import { appendHead, crossValidate, type Example, trainHead } from '../../model-tools/head.js';
-import { writeOutput } from '../../model-tools/variant.js';
+import { loadSource, refuseSource, writeOutput } from '../../model-tools/variant.js';
 import { BULK_OPTIONS, bulkOptions } from '../bulk-options.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { COMMON_OPTIONS, settings } from '../settings.js';
@@ -40,6 +40,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const { config, modelsDir } = settings(io, values);
   const models = { ...config.models, recogniser: values.model ?? config.models.recogniser };
   const { card, path } = await new ModelStore({ dir: modelsDir, logger: io.log }).card(models.recogniser);
+  await refuseSource(out, path);
   const files = await pictureFiles(dir);
   const placed = files.map((file) => relative(dir, file).replaceAll('\\', '/').split('/'));
   const classes = [...new Set(placed.flatMap((parts) => (parts.length < 2 ? [] : [parts[0] ?? ''])))].sort();
@@ -85,9 +86,10 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const file = headFileOf(out);
   const written = writeHead(head, made);
   if (file !== out) {
-    const bytes = encodeModel(appendHead(await loadModel(path), head, name));
+    const { model, sha256: derivedFrom } = await loadSource(path);
+    const bytes = encodeModel(appendHead(model, head, name));
     const beside = [{ path: file, content: written }];
-    return finish(io, { out, bytes, source: path, label: card.id, made, beside });
+    return finish(io, { out, bytes, derivedFrom, label: card.id, made, beside });
   }
   await writeOutput(file, `${JSON.stringify(written, null, 2)}\n`);
   io.print(

@@ -1,4 +1,4 @@
-import { hashBytes, hashFile } from '../../inference/hash.js';
+import { hashBytes } from '../../inference/hash.js';
 import { encodeModel } from '../../model-tools/graph/index.js';
 import { importModel } from '../../model-tools/import.js';
 import { inspectModel } from '../../model-tools/inspect.js';
@@ -20,11 +20,11 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (values.out === undefined || !values.out.endsWith('.onnx')) throw usage('import needs --out M.onnx');
   if (values.order !== 'rgb' && values.order !== 'bgr')
     throw usage(`--order is rgb or bgr, not ${values.order}`);
-  const { model, form, input, dimensions, distance } = await importModel(file);
+  await refuseSource(values.out, file);
+  const { model, form, input, dimensions, distance, sourceSha256 } = await importModel(file);
   const { parameters, macs } = await inspectModel(model);
   const bytes = encodeModel(model);
   const sha256 = hashBytes(bytes);
-  await refuseSource(values.out, file);
   const id = idOf(values.out);
   const card = {
     id,
@@ -48,7 +48,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     made: {
       by: 'faced model import',
       from: form === 'onnx' ? 'an ONNX file' : 'a PyTorch checkpoint, batch norm folded',
-      sourceSha256: (await hashFile(file)).sha256,
+      sourceSha256,
       parameters,
       macs,
       ...(distance === null ? {} : { checked: '1 - cosine < 1e-6', distance }),

@@ -1,6 +1,6 @@
 import { targetOf } from '../../inference/variants.js';
-import { loadModel } from '../../model-tools/graph/index.js';
 import { optimizeModel } from '../../model-tools/optimize.js';
+import { loadSource, refuseSource } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { finish } from './quantize.js';
 import { resolveModel } from './resolve.js';
@@ -15,12 +15,14 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (target === undefined) throw usage(`--target is x64 or arm64, not ${values.target}`);
   if (values.out === undefined || !values.out.endsWith('.onnx')) throw usage('optimize needs --out O.onnx');
   const { path, label } = await resolveModel(positionals[0], io);
-  const { bytes, distance } = await optimizeModel(await loadModel(path), { target });
+  await refuseSource(values.out, path);
+  const { model, sha256: derivedFrom } = await loadSource(path);
+  const { bytes, distance } = await optimizeModel(model, { target });
   return finish(io, {
     out: values.out,
     bytes,
     target,
-    source: path,
+    derivedFrom,
     label,
     made: { by: 'faced model optimize', target, checked: '1 - cosine < 1e-6', distance },
   });

@@ -1,12 +1,6 @@
 import { FacedError } from '../../domain/errors.js';
 import { removeDeadChannels } from '../../model-tools/dead.js';
-import {
-  cloneModel,
-  encodeModel,
-  loadModel,
-  type Model,
-  traceShapes,
-} from '../../model-tools/graph/index.js';
+import { cloneModel, encodeModel, type Model, traceShapes } from '../../model-tools/graph/index.js';
 import { alignColumns, inspectModel, macsOf } from '../../model-tools/inspect.js';
 import { layerByKey } from '../../model-tools/layer-key.js';
 import { plainForm } from '../../model-tools/plain.js';
@@ -22,7 +16,7 @@ import { gemmToPointwise } from '../../model-tools/quantize/gemm.js';
 import { compare } from '../../model-tools/quantize/index.js';
 import { pruneWeights, weightedNodes } from '../../model-tools/sparse.js';
 import { lineChart } from '../../model-tools/svg.js';
-import { writeOutput } from '../../model-tools/variant.js';
+import { loadSource, refuseSource, writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
 import { finish } from './quantize.js';
@@ -61,11 +55,19 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if ([shares.size > 0, values.budget !== undefined, values.macs !== undefined].filter(Boolean).length > 1)
     throw usage('--layer, --budget and --macs exclude each other');
   const named = await resolveModel(positionals[0], io);
-  const original = await loadModel(named.path);
+  await refuseSource(out, named.path);
+  const { model: original, sha256: derivedFrom } = await loadSource(named.path);
   if (values.unstructured) {
     if (values.budget !== undefined || values.macs !== undefined)
       throw usage('--unstructured takes --layer or --share, since zeros save no multiply-accumulates');
-    return zeros(io, { named, original, out, shares, share: shareOf('--share', values.share ?? '0') });
+    return zeros(io, {
+      named,
+      original,
+      derivedFrom,
+      out,
+      shares,
+      share: shareOf('--share', values.share ?? '0'),
+    });
   }
   if (values.share !== undefined) throw usage('--share is for --unstructured');
   if (values.calibration === undefined && shares.size === 0)
@@ -103,7 +105,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   return finish(io, {
     out,
     bytes: encodeModel(model),
-    source: named.path,
+    derivedFrom,
     label: named.label,
     made: {
       by:
@@ -174,12 +176,13 @@ async function zeros(
   work: {
     named: NamedModel;
     original: Model;
+    derivedFrom: string;
     out: string;
     shares: ReadonlyMap<string, number>;
     share: number;
   },
 ): Promise<ExitCode> {
-  const { named, original, out, share } = work;
+  const { named, original, derivedFrom, out, share } = work;
   const { graph } = original;
   if (work.shares.size === 0 && share === 0)
     throw usage('--unstructured needs --layer NAME=SHARE or --share');
@@ -196,7 +199,7 @@ async function zeros(
   return finish(io, {
     out,
     bytes: encodeModel(model),
-    source: named.path,
+    derivedFrom,
     label: named.label,
     made: {
       by: 'unstructured pruning by L1 magnitude, layer by layer',

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
 import type { ModelCard } from '../../inference/card.js';
-import { hashBytes, hashFile } from '../../inference/hash.js';
+import { hashBytes } from '../../inference/hash.js';
 import { modelsDir } from '../../inference/model-dir.js';
 import { createSession } from '../../inference/raw-session.js';
 import {
@@ -14,7 +14,7 @@ import {
   WORKSHOP,
 } from '../../inference/variants.js';
 import { SCORES_APART } from '../../model-tools/agreement.js';
-import { decodeModel, encodeModel, loadModel, noiseFeeds } from '../../model-tools/graph/index.js';
+import { decodeModel, encodeModel, noiseFeeds } from '../../model-tools/graph/index.js';
 import { timeInTurns } from '../../model-tools/in-turns.js';
 import { optimizeGraph } from '../../model-tools/optimize.js';
 import { detectorFloat } from '../../model-tools/quantize/detector.js';
@@ -22,7 +22,7 @@ import { quantizeDynamic } from '../../model-tools/quantize/dynamic.js';
 import { compare, quantizeModel } from '../../model-tools/quantize/index.js';
 import type { CalibrationMethod } from '../../model-tools/quantize/observe.js';
 import { scoresApart } from '../../model-tools/quantize/scores.js';
-import { assertLoads, refuseSource, writeWithNote } from '../../model-tools/variant.js';
+import { assertLoads, loadSource, refuseSource, writeWithNote } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { calibrationFor } from './calibration.js';
 import { resolveModel } from './resolve.js';
@@ -62,7 +62,8 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   const { path, label, card } = await resolveModel(positionals[0], io);
   const out = values.out ?? formBeside(card, { io, target, kind: 'int8' });
   if (!out.endsWith('.onnx')) throw usage('--out ends with .onnx');
-  const original = await loadModel(path);
+  await refuseSource(out, path);
+  const { model: original, sha256: derivedFrom } = await loadSource(path);
   if (dynamic) {
     const quantised = quantizeDynamic(await optimizeGraph(original, target));
     // Nothing has to be calibrated; with faces it is measured all the same how near it is.
@@ -75,7 +76,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     return await finish(io, {
       ...{ out, target, label },
       bytes: encodeModel(quantised),
-      source: path,
+      derivedFrom,
       made: { by: 'dynamic quantisation', ...measured },
     });
   }
@@ -132,7 +133,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     bytes,
     target,
     speed,
-    source: path,
+    derivedFrom,
     label,
     made: {
       by: `static quantisation, QDQ, scales per channel, cross-layer equalisation, ${isDetector ? 'rounding by covariance, ' : ''}bias correction`,
@@ -187,8 +188,8 @@ export async function finish(
   result: {
     out: string;
     bytes: Uint8Array;
-    /** The file that it was made from. */
-    source: string;
+    /** SHA-256 of the file that it was made from. */
+    derivedFrom: string;
     label: string;
     made: object;
     target?: Target;
@@ -200,21 +201,20 @@ export async function finish(
   const {
     out,
     bytes,
-    source,
+    derivedFrom,
     label,
     made,
     target = targetOf(process.arch) ?? 'x64',
     speed = null,
     beside = [],
   } = result;
-  await refuseSource(out, source);
   await assertLoads(bytes);
   const note = {
     file: out.split('/').at(-1) ?? out,
     sha256: hashBytes(bytes),
     bytes: bytes.byteLength,
     target,
-    derivedFrom: (await hashFile(source)).sha256,
+    derivedFrom,
     workshop: WORKSHOP,
     made,
     ...(speed === null ? {} : { speed }),

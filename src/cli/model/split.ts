@@ -1,15 +1,14 @@
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FacedError } from '../../domain/errors.js';
-import { hashFile } from '../../inference/hash.js';
 import type { SessionTensor } from '../../inference/raw-session.js';
 import { ShardedModel } from '../../inference/sharded.js';
-import { loadModel, type Model, noiseFeeds, runModel } from '../../model-tools/graph/index.js';
+import { type Model, noiseFeeds, runModel } from '../../model-tools/graph/index.js';
 import { alignColumns } from '../../model-tools/inspect.js';
 import { measureMemory, megabytes } from '../../model-tools/memory.js';
 import { cosineDistance, TOLERANCE } from '../../model-tools/optimize.js';
 import { type ShardPlan, splitModel } from '../../model-tools/split.js';
-import { writeFailed, writeOutput } from '../../model-tools/variant.js';
+import { loadSource, writeFailed, writeOutput } from '../../model-tools/variant.js';
 import { type CommandIo, type ExitCode, parse, usage } from '../command.js';
 import { resolveModel } from './resolve.js';
 
@@ -26,7 +25,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
   if (values.out === undefined) throw usage('split needs --out DIR');
   const out = resolve(values.out);
   const { path, label } = await resolveModel(positionals[0], io);
-  const model = await loadModel(path);
+  const { model, sha256: derivedFrom } = await loadSource(path);
   const { plan, files } = await splitModel(model, shards);
   const folder = await temporaryBeside(out);
   try {
@@ -35,7 +34,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<ExitC
     const distance = await checkShards(model, folder, plan);
     const memory = await measure(path, folder, plan);
     const made = { by: 'faced model split', bitEqualAt: 'extended', distanceAtAll: distance };
-    const note = { ...plan, derivedFrom: (await hashFile(path)).sha256, made, memory };
+    const note = { ...plan, derivedFrom, made, memory };
     await writeOutput(join(folder, 'shards.json'), `${JSON.stringify(note, null, 2)}\n`);
     await moveInto(out, folder, plan);
     const rows = plan.shards.map(({ file, bytes, crossingBytes }, at) => [

@@ -38,13 +38,18 @@ const MAX_TENSOR_BYTES = 2 ** 31;
 
 /** Reads an ONNX file with its external data. Throws `usage.not-found`, `model.unreadable` or `model.unsupported`. */
 export async function loadModel(path: string): Promise<Model> {
+  return (await loadWithBytes(path)).model;
+}
+
+/** The same, and the bytes of the file itself. */
+export async function loadWithBytes(path: string): Promise<{ model: Model; bytes: Uint8Array }> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
   } catch (cause) {
     throw new FacedError('usage.not-found', `${path} cannot be read: ${messageOf(cause)}`, { cause });
   }
-  return decodeModel(bytes, { folder: dirname(path), label: path });
+  return { model: decodeModel(bytes, { folder: dirname(path), label: path }), bytes };
 }
 
 /**
