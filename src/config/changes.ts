@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Config, mapValues, SCHEMA, type SchemaNode } from './schema.js';
+import { isTree } from './tree.js';
 
 export interface Change {
   readonly path: string;
@@ -26,7 +27,7 @@ interface Comparison {
 
 function compare({ before, after, node, path }: Comparison): Change[] {
   if (isDeepStrictEqual(before, after)) return [];
-  if (!isRecord(before) || !isRecord(after)) return [{ path: path.join('.'), restart: node.restart ?? true }];
+  if (!isTree(before) || !isTree(after)) return [{ path: path.join('.'), restart: node.restart ?? true }];
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].flatMap((key) => {
     const child = node.properties?.[key] ?? mapValues(node);
@@ -34,8 +35,4 @@ function compare({ before, after, node, path }: Comparison): Change[] {
       ? []
       : compare({ before: before[key], after: after[key], node: child, path: [...path, key] });
   });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

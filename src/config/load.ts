@@ -11,6 +11,7 @@ import { readYamlFile } from './read-yaml.js';
 import { type Config, type ConfigFile, mapValues, SCHEMA, type SchemaNode } from './schema.js';
 import { type Mistake, mistakesOf } from './sentences.js';
 import { ANNOTATIONS } from './setting.js';
+import { isTree, type Tree } from './tree.js';
 
 export interface LoadOptions {
   /** `--config`; otherwise FACED_CONFIG, the state directory and /etc are searched. */
@@ -32,8 +33,6 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
-type Tree = Record<string, unknown>;
-
 const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true });
 for (const keyword of ANNOTATIONS) ajv.addKeyword(keyword);
 const validate = ajv.compile<ConfigFile>(SCHEMA);
@@ -44,10 +43,8 @@ const validate = ajv.compile<ConfigFile>(SCHEMA);
  */
 export function loadConfig(options: LoadOptions): LoadedConfig {
   const source = options.path ?? findConfigFile(options.env);
-  const content = source === null ? {} : readYamlFile(source);
+  const content = source === null ? {} : readSettings(source);
   const name = source ?? 'the configuration';
-  if (!isTree(content))
-    throw new FacedError('config.invalid', `${name} must be a map of settings (key: value).`);
   const tree = withoutEmptySections(content, SCHEMA) as Tree;
   const origins = new Map<string, string>();
   const warnings: string[] = [];
@@ -78,12 +75,17 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   return { config: settle(config, source), source, apart, warnings };
 }
 
+function readSettings(path: string): Tree {
+  const content = readYamlFile(path);
+  if (!isTree(content))
+    throw new FacedError('config.invalid', `${path} must be a map of settings (key: value).`);
+  return content;
+}
+
 /** What was changed apart from the file; none where there is no such file. */
 function leavesApart(settingsFile: string | undefined): readonly Leaf[] {
   if (settingsFile === undefined || !existsSync(settingsFile)) return [];
-  const content = readYamlFile(settingsFile);
-  if (!isTree(content))
-    throw new FacedError('config.invalid', `${settingsFile} must be a map of settings (key: value).`);
+  const content = readSettings(settingsFile);
   try {
     return keptLeaves(content);
   } catch (thrown) {
@@ -181,10 +183,6 @@ function take(tree: Tree, path: readonly string[]): void {
   if (key === undefined || !Object.hasOwn(tree, key)) return;
   if (rest.length === 0) delete tree[key];
   else if (isTree(tree[key])) take(tree[key], rest);
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function asTree(value: unknown): Tree {

@@ -1,6 +1,7 @@
 /** A change of settings as a JSON merge patch (RFC 7396): what it names, and what it may. */
 import { FacedError } from '../domain/errors.js';
 import { mapValues, SCHEMA, type SchemaNode } from './schema.js';
+import { isTree } from './tree.js';
 
 /** Sections that decide who may come in, and what runs on this machine: whoever changes them has the file. */
 const FILE_ONLY_SECTIONS = new Set(['device', 'isolation', 'models', 'doors', 'access', 'http']);
@@ -100,8 +101,4 @@ function nodeAt(path: readonly string[]): SchemaNode | undefined {
 
 function allowsNull(node: SchemaNode): boolean {
   return Array.isArray(node.type) && node.type.includes('null');
-}
-
-function isTree(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -12,7 +12,7 @@ import {
 import { layerByKey } from '../../src/model-tools/layer-key.js';
 import { cosineDistance } from '../../src/model-tools/optimize.js';
 import { plainForm } from '../../src/model-tools/plain.js';
-import { noise } from './nets.js';
+import { netOf, noise } from './nets.js';
 
 /** Convolution, norm, Flatten, a product and a norm, as an export without folding writes them. */
 function net(product: 'MatMul' | 'Gemm' | 'Gemm with bias'): Model {
@@ -25,40 +25,34 @@ function net(product: 'MatMul' | 'Gemm' | 'Gemm with bias'): Model {
       ),
     ]);
   const [norm1, norm2] = [norm(4, 'norm1'), norm(6, 'norm2')];
-  return {
-    irVersion: 7,
-    opsets: new Map([['', 13]]),
-    metadata: new Map(),
-    graph: {
-      name: 'net',
-      inputs: [{ name: 'input', type: 'float32', dims: ['batch', 3, 5, 5] }],
-      outputs: [{ name: 'output', type: 'float32', dims: ['batch', 6] }],
-      initializers: new Map([
-        ['w', floatTensor([4, 3, 3, 3], noise(108))],
-        ['m', floatTensor([36, 6], noise(216, 2))],
-        ['c', floatTensor([6], noise(6, 3))],
-        ...norm1,
-        ...norm2,
-      ]),
-      nodes: [
-        makeNode('Conv', { inputs: ['input', 'w'], outputs: ['conv'] }),
-        makeNode('BatchNormalization', {
-          inputs: ['conv', ...norm1.map(([name]) => name)],
-          outputs: ['map'],
-          attributes: { epsilon: { kind: 'float', value: 0.01 } },
-        }),
-        makeNode('Flatten', { inputs: ['map'], outputs: ['flat'] }),
-        makeNode(product === 'MatMul' ? 'MatMul' : 'Gemm', {
-          inputs: ['flat', 'm', ...(product === 'Gemm with bias' ? ['c'] : [])],
-          outputs: ['product'],
-        }),
-        makeNode('BatchNormalization', {
-          inputs: ['product', ...norm2.map(([name]) => name)],
-          outputs: ['output'],
-        }),
-      ],
-    },
-  };
+  return netOf({
+    input: ['batch', 3, 5, 5],
+    output: ['batch', 6],
+    initializers: new Map([
+      ['w', floatTensor([4, 3, 3, 3], noise(108))],
+      ['m', floatTensor([36, 6], noise(216, 2))],
+      ['c', floatTensor([6], noise(6, 3))],
+      ...norm1,
+      ...norm2,
+    ]),
+    nodes: [
+      makeNode('Conv', { inputs: ['input', 'w'], outputs: ['conv'] }),
+      makeNode('BatchNormalization', {
+        inputs: ['conv', ...norm1.map(([name]) => name)],
+        outputs: ['map'],
+        attributes: { epsilon: { kind: 'float', value: 0.01 } },
+      }),
+      makeNode('Flatten', { inputs: ['map'], outputs: ['flat'] }),
+      makeNode(product === 'MatMul' ? 'MatMul' : 'Gemm', {
+        inputs: ['flat', 'm', ...(product === 'Gemm with bias' ? ['c'] : [])],
+        outputs: ['product'],
+      }),
+      makeNode('BatchNormalization', {
+        inputs: ['product', ...norm2.map(([name]) => name)],
+        outputs: ['output'],
+      }),
+    ],
+  });
 }
 
 describe('batch norms', () => {

@@ -20,7 +20,7 @@ import { type ShardPlan, splitModel } from '../../src/model-tools/split.js';
 import { temporaryDir } from '../helpers/dirs.js';
 import { facedIn } from '../helpers/faced.js';
 import { testModels } from '../helpers/models.js';
-import { noise } from './nets.js';
+import { netOf, noise } from './nets.js';
 
 /** An IResNet with few channels whose product at the end weighs nearly half of all, as in the real one. */
 const SMALL = iresnet({
@@ -164,46 +164,46 @@ test('a larger model needs more memory, and the measurement sees it', async (t) 
 });
 
 function gemmNet(rows = 64): Model {
-  return netOf(
-    new Map([
+  return netOf({
+    initializers: new Map([
       ['w', floatTensor([192, rows], noise(192 * rows))],
       ['b', floatTensor([1, rows], noise(rows, 2))],
     ]),
-    [
+    nodes: [
       makeNode('Flatten', { inputs: ['input'], outputs: ['flat'] }),
       makeNode('Gemm', { inputs: ['flat', 'w', 'b'], outputs: ['output'] }),
     ],
-    ['batch', rows],
-  );
+    output: ['batch', rows],
+  });
 }
 
 function matMulNet(): Model {
-  return netOf(
-    new Map([
+  return netOf({
+    initializers: new Map([
       ['w', floatTensor([192, 64], noise(192 * 64))],
       ['b', floatTensor([64], noise(64, 2))],
     ]),
-    [
+    nodes: [
       makeNode('Flatten', { inputs: ['input'], outputs: ['flat'] }),
       makeNode('MatMul', { inputs: ['flat', 'w'], outputs: ['product'] }),
       makeNode('Add', { inputs: ['product', 'b'], outputs: ['output'] }),
     ],
-    ['batch', 64],
-  );
+    output: ['batch', 64],
+  });
 }
 
 function convNet(): Model {
-  return netOf(
-    new Map([
+  return netOf({
+    initializers: new Map([
       ['w', floatTensor([64, 3, 3, 3], noise(64 * 27))],
       ['b', floatTensor([64], noise(64, 2))],
     ]),
-    [
+    nodes: [
       makeNode('Conv', { inputs: ['input', 'w', 'b'], outputs: ['map'] }),
       makeNode('Relu', { inputs: ['map'], outputs: ['output'] }),
     ],
-    ['batch', 64, 6, 6],
-  );
+    output: ['batch', 64, 6, 6],
+  });
 }
 
 /** Four times convolution, batch norm, PRelu, as they are exported in training form. */
@@ -237,24 +237,5 @@ function normNet(): Model {
     at = output;
     return made;
   });
-  return netOf(initializers, nodes, ['batch', 8, 8, 8]);
-}
-
-function netOf(
-  initializers: Model['graph']['initializers'],
-  nodes: Model['graph']['nodes'],
-  dims: (string | number)[],
-): Model {
-  return {
-    irVersion: 7,
-    opsets: new Map([['', 13]]),
-    metadata: new Map(),
-    graph: {
-      name: 'net',
-      inputs: [{ name: 'input', type: 'float32', dims: ['batch', 3, 8, 8] }],
-      outputs: [{ name: 'output', type: 'float32', dims }],
-      initializers,
-      nodes,
-    },
-  };
+  return netOf({ initializers, nodes, output: ['batch', 8, 8, 8] });
 }
